@@ -1,0 +1,37 @@
+"""What passes between the rooms of the node: frozen records, no behaviour, no I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredFile:
+    """A file of the store, durable on disk. Named by our own hash, never by a UID that a peer sent."""
+
+    path: str
+    """Relative to the storage root, forward slashes."""
+    sha256: str
+    """Of the data set's bytes as they came (without preamble and file meta)."""
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReceivedInstance:
+    """One stored object with what the node needs to know of it: who it is, whose it is, where it lies."""
+
+    file: StoredFile
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    patient_digest: str
+    """SHA-256 of the patient's identity (PatientID, IssuerOfPatientID; name and birth date where there is no ID).
+    Equal digests are the same patient; the identity itself stays in the file."""
+    headers: Mapping[str, object]
+    """DICOM keyword -> JSON value, times in ms: what slots and geometry read. No patient identifiers."""
+    calling_ae_title: str
+    peer_address: str
+    received_at: datetime
+    """UTC, aware."""
