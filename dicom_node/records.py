@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from dicom_node.contract.slots import SequenceSlot
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredFile:
@@ -35,3 +37,25 @@ class ReceivedInstance:
     peer_address: str
     received_at: datetime
     """UTC, aware."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeriesVerdict:
+    """What the classifier says of one series."""
+
+    slot: SequenceSlot | None
+    """None: no slot, or abstained; `reasons` says which and why."""
+    confidence: float
+    """0 to 1."""
+    reasons: tuple[str, ...]
+    """Plain sentences, strongest first, without patient data."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyVerdict:
+    """What the classifier says of one study. Indices are those of the series given."""
+
+    chosen: Mapping[SequenceSlot, int]
+    """The best series of each slot that has any."""
+    series: tuple[SeriesVerdict, ...]
+    """One for each series given, in that order. A loser's reasons say to which series it lost and why."""

@@ -236,14 +236,14 @@ def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    section: Any = Settings
+    section: type[Section] | None = Settings
     for part in location:
-        if isinstance(part, str) and isinstance(section, type) and part in section.model_fields:
+        if isinstance(part, str) and section is not None and part in section.model_fields:
             section = _section_in(section.model_fields[part].annotation)
-    return list(section.model_fields)
+    return list(section.model_fields) if section is not None else []
 
 
-def _section_in(annotation: Any) -> Any:
+def _section_in(annotation: Any) -> type[Section] | None:
     """The section class inside an annotation such as tuple[PeerSettings, ...] or TlsSettings | None."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
