@@ -35,7 +35,8 @@ class Grid:
     @property
     def direction(self) -> Float64:
         """(3, 3): its columns are the unit vectors of the x, y and z index axes in LPS."""
-        return self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
+        unit: Float64 = self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
+        return unit
 
     def to_mm(self, index_zyx: NDArray[Any]) -> Float64:
         """(..., 3) indices in the order z, y, x -> (..., 3) LPS mm."""
@@ -47,7 +48,8 @@ class Grid:
         """(..., 3) LPS mm -> (..., 3) continuous indices in the order z, y, x."""
         inverse = np.linalg.inv(self.affine)
         xyz = np.asarray(point_mm, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3]
-        return xyz[..., ::-1]
+        zyx: Float64 = xyz[..., ::-1]
+        return zyx
 
     def same_as(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
         """Equal shape, and corners that lie within the tolerance."""
