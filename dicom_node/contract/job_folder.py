@@ -2,6 +2,7 @@
 
     jobs/<job_id>/request.json          the node writes it once, whole, before the doorbell rings
     jobs/<job_id>/attempt-<n>/          the worker's bench: progress.json (its heartbeat) and half-made products
+    jobs/<job_id>/attempt-<n>/failure.json   what a failed attempt says; it never becomes the outcome, so the next may try
     jobs/<job_id>/outcome/              an attempt folder renamed when it is whole: outcome.json and the products
 
 The first whole outcome wins: a rename onto a non-empty folder fails, so a second run of one job is harmless.
@@ -16,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicom_node.contract.messages import JobOutcome, JobRequest, Progress, from_json, to_json
+from dicom_node.contract.messages import JobOutcome, JobRequest, OutcomeStatus, Progress, from_json, to_json
 
 JOBS = "jobs"
 _JOB_ID = re.compile(r"[0-9a-f]{16,64}")
@@ -93,7 +94,12 @@ class JobFolder:
         return None
 
     def publish(self, outcome: JobOutcome) -> bool:
-        """Turn the bench of `outcome.attempt` into the outcome. False where another outcome was first."""
+        """Turn the bench of `outcome.attempt` into the outcome. False where another outcome was first.
+
+        Raises ValueError for a failed one: that goes to `fail`.
+        """
+        if outcome.status is OutcomeStatus.FAILED:
+            raise ValueError("a failed attempt is no outcome: use fail()")
         bench = self.attempt(outcome.attempt)
         write_durably(bench / "outcome.json", to_json(outcome).encode())
         _sync_files(path for path in bench.iterdir() if path.is_file())
@@ -106,6 +112,17 @@ class JobFolder:
             return False
         sync_folder(self.path)
         return True
+
+    def fail(self, outcome: JobOutcome) -> None:
+        """Leave word, durably, that the attempt failed and whether another one can help."""
+        write_durably(self.attempt(outcome.attempt) / "failure.json", to_json(outcome).encode())
+
+    def read_failure(self, attempt: int) -> JobOutcome | None:
+        """What a failed attempt left, or None: it runs, never began, or died without a word."""
+        try:
+            return from_json(JobOutcome, (self.attempt(attempt) / "failure.json").read_bytes())
+        except FileNotFoundError:
+            return None
 
     def read_outcome(self) -> JobOutcome | None:
         """The published outcome, or None while there is none."""

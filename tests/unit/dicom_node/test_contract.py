@@ -47,7 +47,7 @@ def request() -> JobRequest:
     )
 
 
-def outcome(attempt: int = 1) -> JobOutcome:
+def outcome(attempt: int = 1, status: OutcomeStatus = OutcomeStatus.COMPLETED) -> JobOutcome:
     lesion = Lesion(
         number=1,
         tracking_uid="2.25.1",
@@ -61,7 +61,7 @@ def outcome(attempt: int = 1) -> JobOutcome:
         max_probability=0.99,
     )
     use = SlotUse(slot=SequenceSlot.BRAVO, state=SlotState.MISSING, reason="did not arrive")
-    return JobOutcome(job_id=JOB, attempt=attempt, status=OutcomeStatus.COMPLETED, lesions=(lesion,), slots=(use,))
+    return JobOutcome(job_id=JOB, attempt=attempt, status=status, lesions=(lesion,), slots=(use,))
 
 
 @pytest.mark.parametrize("message", [request(), outcome(), Progress(stage="read", fraction=0.5, seconds={"read": 1.0})])
@@ -124,3 +124,17 @@ def test_a_beat_shows_progress_and_its_age(tmp_path: Path) -> None:
 def test_a_job_id_that_is_not_ours_never_names_a_folder(bad: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="hex"):
         JobFolder(tmp_path, bad)
+
+
+def test_a_failed_attempt_leaves_the_way_free_for_the_next(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path, JOB)
+    folder.begin(1)
+    failed = outcome(1, OutcomeStatus.FAILED)
+    with pytest.raises(ValueError, match="no outcome"):
+        folder.publish(failed)
+    folder.fail(failed)
+    assert folder.read_failure(1) == failed
+    assert folder.read_outcome() is None
+    folder.begin(2)
+    assert folder.read_failure(2) is None
+    assert folder.publish(outcome(2)) is True
