@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
 
 from dicom_node.contract.slots import SequenceSlot
 
@@ -37,6 +39,36 @@ class ReceivedInstance:
     peer_address: str
     received_at: datetime
     """UTC, aware."""
+
+
+class Receipt(StrEnum):
+    """What the catalog did with an object that is durable in the store. Each of them answers the sender 0x0000."""
+
+    STORED = "stored"
+    """New."""
+    DUPLICATE = "duplicate"
+    """The same SOP instance with the same bytes was there already; nothing changed."""
+    HELD = "held"
+    """Kept, but its study waits for a person: another patient, or the same UID with other content."""
+
+
+class Intake(Protocol):
+    """The one door from the receiver into the node; the catalog implements it. Called from many threads at once."""
+
+    def association_opened(self, association_id: str, peer: str) -> None:
+        """An association was accepted. `association_id` is our own hex id; `peer` is "AE title@address", for people."""
+
+    def study_open(self, association_id: str, study_instance_uid: str) -> None:
+        """The association brings an object of this study: its completion waits until the association is closed.
+        Called once per association and study, before the first `receive` of it."""
+
+    def receive(self, received: ReceivedInstance) -> Receipt:
+        """Record an object that is durable in the store. Raises `CatalogError`; the sender then gets 0x0110 and
+        start-up adoption finds the file."""
+        ...
+
+    def association_closed(self, association_id: str) -> None:
+        """The association ended, however. Called once for each `association_opened`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
