@@ -86,6 +86,14 @@ class Volume:
         x, y, z = image.GetSize()
         return cls(voxels=voxels, grid=Grid(shape_zyx=(z, y, x), affine=affine))
 
+    @classmethod
+    def from_ras(cls, array_xyz: NDArray[Any], affine: NDArray[Any]) -> "Volume":
+        """From NIfTI: (X, Y, Z) voxels and the (4, 4) affine index -> RAS mm (as nibabel gives them)."""
+        voxels = np.ascontiguousarray(np.asarray(array_xyz, dtype=np.float32).T)
+        z, y, x = voxels.shape
+        lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.asarray(affine, dtype=np.float64)
+        return cls(voxels=voxels, grid=Grid(shape_zyx=(z, y, x), affine=lps))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SeriesVolume:
