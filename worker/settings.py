@@ -1,7 +1,7 @@
 """The worker's part of quartet.toml: `[worker]`, and the storage root and broker it shares with the node.
 
-Read here and not through dicom_node.settings, as a worker's machine has no node installed. Unknown keys of `[worker]` are
-refused; the other sections are the node's business.
+Read here and not through dicom_node.settings, as a worker's machine has no node installed. Unknown keys of `[worker]`
+are refused; the other sections are the node's business.
 """
 
 import difflib
@@ -71,7 +71,7 @@ def load(path: Path, *, broker_url: str | None = None) -> WorkerEnvironment:
     url = broker_url or os.environ.get("QUARTET_BROKER_URL") or raw.get("broker", {}).get("url", "embedded")
     if url == "embedded":
         raise WorkerSettingsError(
-            f'{path}: a worker on its own needs broker.url = "redis://..."; with the embedded broker use `quartet serve`'
+            f'{path}: a worker apart needs broker.url = "redis://..."; with the embedded broker use `quartet serve`'
         )
     root = raw.get("storage", {}).get("root", "/var/lib/quartet")
     return WorkerEnvironment(storage_root=Path(root), broker_url=url, worker=parse(raw.get("worker", {}), str(path)))

@@ -1,0 +1,41 @@
+"""`python -m worker --config quartet.toml`: the worker process. `quartet worker` and `quartet serve` start it."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from worker.errors import WorkerError
+from worker.settings import load
+
+
+def main() -> int:
+    """Parse, check, serve. Exit code 2 with one plain line where the configuration or the weights are unusable."""
+    parser = argparse.ArgumentParser(
+        prog="quartet worker",
+        description="Take jobs from the broker and run them: registration, inference, SEG and SR.",
+        epilog="example: quartet worker --config /etc/quartet/quartet.toml",
+    )
+    parser.add_argument(
+        "--config", type=Path, required=True, help="quartet.toml; [worker], [storage] and [broker] are read"
+    )
+    parser.add_argument("--check", action="store_true", help="check configuration and weights, then exit")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
+    try:
+        environment = load(arguments.config)
+        from worker import tasks  # heavy: torch and friends only once the configuration holds
+        from worker.inference.predict import default_weights, verify_weights
+
+        if arguments.check:
+            verify_weights(environment.worker.weights or default_weights())
+            return 0
+        tasks.serve(environment)
+    except WorkerError as error:
+        print(f"quartet worker: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
