@@ -1,5 +1,6 @@
 """quartet.toml is read whole or refused with a text that says what to do."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,13 @@ def test_a_file_that_is_no_toml_is_refused_with_the_line(tmp_path: Path) -> None
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().association.port = 1  # type: ignore[misc]
+
+
+def test_the_example_file_shows_every_default() -> None:
+    example = Path(__file__).parents[3] / "deploy" / "quartet.example.toml"
+    found = load(example).model_dump(exclude={"worker"})
+    assert found == Settings().model_dump(exclude={"worker"})
+    shown = tomllib.loads(example.read_text())
+    hidden = {"association": {"tls", "peers"}, "retry": {"give_up_after_s"}, "slots": {"rules"}}
+    for name, section in Settings().model_dump(exclude={"worker", "destinations"}).items():
+        assert set(section) - hidden.get(name, set()) == set(shown[name]), name
