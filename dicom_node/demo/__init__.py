@@ -1,0 +1,1 @@
+"""`quartet demo`: one synthetic patient through the whole node. Start with run.py."""

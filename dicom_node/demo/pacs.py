@@ -1,0 +1,87 @@
+"""The PACS of the demo: sends the study to the node and receives the results, over real associations on loopback."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import (
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    MRImageStorage,
+    SegmentationStorage,
+    Verification,
+)
+
+from dicom_node.broker import LOOPBACK, free_port
+from dicom_node.errors import NodeError
+
+
+class DemoPacsError(NodeError):
+    """The node did not take what the demo sent."""
+
+
+class DemoPacs:
+    """A small storage SCP and SCU; `with` starts and stops it. `received` holds the files in the order of arrival."""
+
+    def __init__(self, ae_title: str, folder: Path) -> None:
+        self.ae_title = ae_title
+        self.port = free_port()
+        self.received: list[Path] = []
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._ae = AE(ae_title=ae_title)
+        for storage in (SegmentationStorage, Comprehensive3DSRStorage, ComprehensiveSRStorage, Verification):
+            self._ae.add_supported_context(storage, ExplicitVRLittleEndian)
+
+    def __enter__(self) -> "DemoPacs":
+        self._folder.mkdir(parents=True, exist_ok=True)
+        handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_C_ECHO, lambda _: 0x0000)]
+        self._server = self._ae.start_server((LOOPBACK, self.port), block=False, evt_handlers=handlers)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+
+    def _store(self, event: evt.Event) -> int:
+        with self._lock:
+            target = self._folder / f"{len(self.received):03d}.dcm"
+            target.write_bytes(event.encoded_dataset())
+            self.received.append(target)
+        return 0x0000
+
+    def send(self, files: Sequence[Path], port: int, called: str, progress: Callable[[], None]) -> None:
+        """Send MR files in the order given over one association. Raises `DemoPacsError`."""
+        ae = AE(ae_title=self.ae_title)
+        ae.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
+        association = ae.associate(LOOPBACK, port, ae_title=called)
+        if not association.is_established:
+            raise DemoPacsError("the node refused the association of the demo")
+        try:
+            for file in files:
+                status = association.send_c_store(dcmread(file))
+                if getattr(status, "Status", None) != 0x0000:
+                    raise DemoPacsError(f"the node answered an object with status {getattr(status, 'Status', None)}")
+                progress()
+        finally:
+            association.release()
+
+
+def wait_for_echo(port: int, calling: str, called: str, seconds: float) -> None:
+    """Return as soon as the node answers a C-ECHO. Raises `DemoPacsError` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    ae = AE(ae_title=calling)
+    ae.add_requested_context(Verification)
+    ae.connection_timeout = 2
+    while time.monotonic() < deadline:
+        association = ae.associate(LOOPBACK, port, ae_title=called)
+        if association.is_established:
+            status = association.send_c_echo()
+            association.release()
+            if getattr(status, "Status", None) == 0x0000:
+                return
+        time.sleep(0.3)
+    raise DemoPacsError(f"the node did not answer a C-ECHO within {seconds:.0f} s; see node.log in the output folder")
