@@ -1,0 +1,40 @@
+"""What became of a file that was offered to a destination. c_store.py and stow.py say it, deliver.py records it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Verdict(StrEnum):
+    """What follows from one attempt."""
+
+    SENT = "sent"
+    """The destination stored it, perhaps with a warning (`reason`)."""
+    RETRY = "retry"
+    """Not stored now; the same bytes again later can succeed."""
+    REFUSED = "refused"
+    """Not stored, and the same again gives the same: a person must act on the reason."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileReport:
+    """One file, one attempt."""
+
+    path: Path
+    verdict: Verdict
+    status: int | None = None
+    """DIMSE status (PS3.7 Annex C) or, for STOW-RS, its FailureReason; None where no answer came."""
+    reason: str = ""
+    """Plain language, what to do included, without patient data. Empty where all is well."""
+
+
+def overall(reports: Sequence[FileReport]) -> FileReport:
+    """The report that decides for files that belong together: a refusal, else a retry, else the last one sent.
+
+    Raises ValueError for no reports.
+    """
+    if not reports:
+        raise ValueError("nothing was sent: there is no report")
+    order = (Verdict.REFUSED, Verdict.RETRY, Verdict.SENT)
+    return min(reversed(reports), key=lambda report: order.index(report.verdict))
