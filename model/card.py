@@ -1,0 +1,88 @@
+"""The model card: what a set of weights is, what it was earned on, and what it is worth for each subset of sequences.
+
+Written by training/export as card.json beside the weights; read by model/checkpoint. Thresholds and expected metrics
+are keyed by `model.subsets.subset_name`. Knows no tensors and no DICOM.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from model.channels import SEQUENCES
+from model.input_dropout import SubsetLaw
+from model.normalise import Normalisation
+from model.subsets import all_subsets, subset_name
+
+CARD_FORM = 1
+RESEARCH_USE_ONLY = "Research use only. Not a medical device; not for diagnosis or treatment."
+
+
+class CardError(ValueError):
+    """A model card that does not have this form; the text names the field."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """All that is known of a set of weights."""
+
+    form: int = CARD_FORM
+    name: str
+    version: str
+    architecture: str
+    """A name of `model.network.ARCHITECTURES`."""
+    sequences: tuple[str, ...] = SEQUENCES
+    """Which sequences the network reads, in the order of its channels: the comparator of the paper has three."""
+    subset_law: SubsetLaw
+    """The law of training; `SubsetLaw.NONE`: the input is not scaled where a sequence is absent."""
+    mirror: bool = False
+    """Serve the mean probability of the stack and its left-right mirror image."""
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    weights_sha256: str = ""
+    """Of the safetensors file."""
+    thresholds: Mapping[str, float]
+    """By subset: the probability from which a voxel counts as lesion."""
+    threshold_rule: str
+    """How the thresholds were chosen, and on what."""
+    expected: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By subset: metric name -> value, measured on patients that neither trained nor set a threshold."""
+    data: tuple[str, ...] = ()
+    """The sources of the training, validation and test data, a sentence each."""
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    """Every number of the training."""
+    statement: str = RESEARCH_USE_ONLY
+
+    def __post_init__(self) -> None:
+        wanted = {subset_name(flags) for flags in all_subsets()}
+        if set(self.thresholds) != wanted:
+            raise CardError("thresholds: one for each of the 15 subsets is needed, by names like BRAVO+FLAIR")
+        if not all(0 < value < 1 for value in self.thresholds.values()):
+            raise CardError("thresholds: each lies between 0 and 1")
+        if not set(self.expected) <= wanted:
+            raise CardError("expected: keys are names of subsets like BRAVO+FLAIR")
+        if not self.sequences or not set(self.sequences) <= set(SEQUENCES):
+            raise CardError(f"sequences: some of {', '.join(SEQUENCES)}")
+
+
+def to_json(card: Card) -> str:
+    """The card as it stands in card.json: equal cards give equal text."""
+    return json.dumps(asdict(card), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str | bytes) -> Card:
+    """Read card.json. Raises `CardError` on another form, unknown or missing fields, or values out of range."""
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise CardError(f"it is no JSON: {error}") from error
+    if not isinstance(raw, dict) or raw.get("form") != CARD_FORM:
+        raise CardError(f"its form is not {CARD_FORM}, the one of this release")
+    unknown = sorted(set(raw) - {f.name for f in fields(Card)})
+    if unknown:
+        raise CardError(f"unknown field {', '.join(unknown)}")
+    try:
+        law, scale = SubsetLaw(raw.pop("subset_law")), Normalisation(**raw.pop("normalisation"))
+        sequences, data = tuple(raw.pop("sequences")), tuple(raw.pop("data"))
+        return Card(subset_law=law, normalisation=scale, sequences=sequences, data=data, **raw)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise CardError(str(error)) from error

@@ -1,0 +1,70 @@
+"""The input-level dropout (ILD) of the paper: whole sequences are dropped, and what is left is scaled.
+
+Grøvik et al. 2021, Methods and Fig. 4: all five slices of a sequence are zeroed or none, 0 to 3 of the 4 sequences,
+never all; the input is multiplied by 1/(1-p), p the proportion dropped, in training and in inference alike. With n
+sequences left the scale is 4/n: 1, 4/3, 2 or 4. The law by which subsets are drawn is left open there: a setting here.
+
+Called by training (draw, then drop) and by worker/inference (drop what the study lacks). Knows tensors only.
+"""
+
+from enum import StrEnum
+
+import torch
+from torch import Tensor, nn
+
+from model.channels import SEQUENCES, SLICES
+from model.subsets import all_subsets
+
+KEEP_PROBABILITY = 0.75
+"""Of each sequence under `SubsetLaw.BERNOULLI`: Bernoulli(1/4) drops."""
+
+
+class SubsetLaw(StrEnum):
+    """How the subset of a training sample is drawn."""
+
+    UNIFORM = "uniform"
+    """Each subset of what is available that is not empty is as likely as another: .07/.27/.40/.27 for 0-3 dropped."""
+    BERNOULLI = "bernoulli"
+    """Each sequence drops with 1/4; one is kept where all would drop: .32/.42/.21/.05 for 0-3 dropped."""
+    NONE = "none"
+    """Nothing is dropped and nothing is scaled: the comparator of the paper."""
+
+
+class InputDropout(nn.Module):
+    """Drops whole sequences and scales the rest: the first layer of the ILD model, without parameters."""
+
+    def forward(self, stack: Tensor, present: Tensor) -> Tensor:
+        """(N, 20, H, W) normalised, (N, 4) bool -> (N, 20, H, W).
+
+        A sequence that is not present gives zeros whatever it held, NaN included. Raises ValueError where a sample
+        has no sequence left.
+        """
+        return drop_sequences(stack, present)
+
+
+def drop_sequences(stack: Tensor, present: Tensor) -> Tensor:
+    """Zero the absent sequences of (N, 20, H, W) and scale by 4/n; see `InputDropout`."""
+    kept = present.sum(dim=1)
+    if bool((kept == 0).any()):
+        raise ValueError("a sample without any sequence cannot be processed: at least one of four must be present")
+    scale = (len(SEQUENCES) / kept).to(stack.dtype).view(-1, 1, 1, 1)
+    channels = present.repeat_interleave(SLICES, dim=1).view(stack.shape[0], -1, 1, 1)
+    return torch.where(channels, stack * scale, torch.zeros((), dtype=stack.dtype, device=stack.device))
+
+
+def draw_subsets(law: SubsetLaw, available: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw which sequences stay, for each sample of `available` (N, 4) bool (on the CPU) -> (N, 4) bool, never none."""
+    if law is SubsetLaw.NONE:
+        return available.clone()
+    if law is SubsetLaw.BERNOULLI:
+        return _bernoulli(available, generator)
+    subsets = torch.tensor(all_subsets())
+    possible = (~subsets[None] | available[:, None]).all(dim=2).float()
+    return subsets[torch.multinomial(possible, 1, generator=generator)[:, 0]]
+
+
+def _bernoulli(available: Tensor, generator: torch.Generator) -> Tensor:
+    kept = available & (torch.rand(available.shape, generator=generator) < KEEP_PROBABILITY)
+    rescued = torch.multinomial(available.float(), 1, generator=generator)
+    none_left = ~kept.any(dim=1, keepdim=True)
+    return torch.where(none_left, torch.zeros_like(kept).scatter(1, rescued, True), kept)

@@ -1,0 +1,95 @@
+"""From a stack of four sequences to the probability of metastasis in each voxel.
+
+Normalisation, five-slice windows, input dropout of what is absent and the engine are joined here. Called by
+worker/pipeline and training/evaluate. Knows no DICOM and no patient: the stack lies on the model's grid already.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicom_node.contract.messages import ModelIdentity
+from model.channels import SEQUENCES, SIZE_PX, SLICES
+from model.checkpoint import DEFAULT_FOLDER, CheckpointError, load
+from model.input_dropout import SubsetLaw
+from model.subsets import subset_name
+from worker.errors import WeightsError, WorkerError
+from worker.inference.device import choose_device
+from worker.inference.engine import CPU_BATCH, CUDA_BATCH, make_engine
+from worker.inference.windows import filled_slices, window
+
+Float32 = NDArray[np.float32]
+
+
+def default_weights() -> Path:
+    """The folder of the weights that come with this release."""
+    return DEFAULT_FOLDER
+
+
+class Predictor:
+    """The model, loaded once a process. Raises `WeightsError` where the weights cannot be trusted."""
+
+    def __init__(self, weights: Path, *, device: str = "auto", threads: int = 0) -> None:
+        try:
+            checkpoint = load(weights)
+        except CheckpointError as error:
+            raise WeightsError(str(error)) from error
+        self.card = checkpoint.card
+        self._digest = checkpoint.digest
+        self._channels = [SEQUENCES.index(name) for name in self.card.sequences]
+        chosen = choose_device(device)
+        self._batch = CUDA_BATCH if chosen.type == "cuda" else CPU_BATCH
+        shape = (self._batch, SLICES * len(self._channels), SIZE_PX, SIZE_PX)
+        self._engine = make_engine(checkpoint.network, device=chosen, shape=shape, threads=threads)
+
+    def identity(self, present: tuple[bool, ...]) -> ModelIdentity:
+        """Which model this is, with threshold and expected performance of this subset of sequences."""
+        subset = subset_name(present)
+        return ModelIdentity(
+            name=self.card.name,
+            version=self.card.version,
+            weights_digest=self._digest,
+            threshold=self.card.thresholds[subset],
+            expected=dict(self.card.expected.get(subset, {})),
+        )
+
+    def predict(self, stack: Float32, present: tuple[bool, ...]) -> Float32:
+        """(4, Z, 256, 256) raw intensities on the model's grid -> (Z, 256, 256) probability, float32.
+
+        What an absent sequence holds does not matter. Slices in which nothing was measured are 0. The same input gives
+        the same output. Raises `WorkerError` for another shape, or where the network gives what is no probability.
+        """
+        subset_name(present)
+        if stack.ndim != 4 or stack.shape[0] != len(SEQUENCES) or stack.shape[2:] != (SIZE_PX, SIZE_PX):
+            raise WorkerError(f"the model reads (4, Z, {SIZE_PX}, {SIZE_PX}), got {stack.shape}")
+        encoded = self._encode(stack, present)
+        probability = np.zeros(stack.shape[1:], dtype=np.float32)
+        wanted = filled_slices(encoded)
+        for start in range(0, len(wanted), self._batch):
+            chosen = wanted[start : start + self._batch]
+            probability[chosen] = self._run(encoded, chosen)
+        if not np.isfinite(probability).all():
+            raise WorkerError("the network gave values that are no probabilities; is an input not a number?")
+        return probability
+
+    def _encode(self, stack: Float32, present: tuple[bool, ...]) -> Float32:
+        """Normalise what is there, zero what is not, and scale by 4/n: input dropout in inference."""
+        encoded = np.zeros((len(self._channels), *stack.shape[1:]), dtype=np.float32)
+        ild = self.card.subset_law is not SubsetLaw.NONE
+        scale = np.float32(len(SEQUENCES) / sum(present) if ild else 1.0)
+        for row, channel in enumerate(self._channels):
+            if present[channel]:
+                encoded[row] = self.card.normalisation.apply(stack[channel]) * scale
+        return encoded
+
+    def _run(self, encoded: Float32, slices: list[int]) -> Float32:
+        inputs = np.zeros((self._batch, encoded.shape[0] * SLICES, SIZE_PX, SIZE_PX), dtype=np.float32)
+        for row, centre in enumerate(slices):
+            inputs[row] = window(encoded, centre)
+        answer = self._engine(inputs)
+        if self.card.mirror:
+            mirrored = self._engine(np.ascontiguousarray(inputs[..., ::-1]))
+            answer = (answer + mirrored[..., ::-1]) / np.float32(2)
+        result: Float32 = answer[: len(slices), 0]
+        return result
