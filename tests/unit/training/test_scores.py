@@ -1,0 +1,119 @@
+"""The paper's metrics agree with independent implementations and with cases counted by hand."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from scipy import stats as scipy_stats
+from sklearn import metrics as sk
+
+from training.scores import BINS, dice_threshold, roc, score, youden_threshold
+from training.statistics import compare, sensitivity_by_size, spread, table
+
+
+def patient(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probability, truth and measured voxels of a noisy made-up patient with separate lesions."""
+    rng = np.random.default_rng(seed)
+    truth = np.zeros((20, 40, 40), dtype=bool)
+    for z, y, x, r in ((5, 10, 10, 3), (12, 30, 12, 2), (15, 20, 30, 4)):
+        zz, yy, xx = np.ogrid[:20, :40, :40]
+        truth |= (zz - z) ** 2 + (yy - y) ** 2 + (xx - x) ** 2 <= r * r
+    probability = np.clip(0.65 * truth + rng.normal(0.2, 0.12, truth.shape), 0, 0.9999).astype(np.float32)
+    inside = np.ones_like(truth)
+    inside[:, :2] = False
+    return probability, truth, inside
+
+
+def test_voxel_metrics_agree_with_scikit_learn() -> None:
+    probability, truth, inside = patient()
+    found = score(probability, truth, inside, threshold=0.5, voxel_volume_mm3=1.0)
+    t, p = truth[inside], probability[inside] >= 0.5
+    assert found.auc == pytest.approx(sk.roc_auc_score(t, probability[inside]), abs=1e-4)
+    assert found.dice == pytest.approx(sk.f1_score(t, p))
+    assert found.iou == pytest.approx(sk.jaccard_score(t, p))
+    assert found.recall == pytest.approx(sk.recall_score(t, p))
+    assert found.precision == pytest.approx(sk.precision_score(t, p))
+    tn, fp, _, _ = sk.confusion_matrix(t, p).ravel()
+    assert found.fpr == pytest.approx(fp / (fp + tn))
+
+
+def test_false_positive_objects_agree_with_scipy() -> None:
+    probability, truth, inside = patient(3)
+    called = (probability >= 0.45) & inside
+    labels, count = ndimage.label(called, structure=np.ones((3, 3, 3)))
+    sizes = [(labels == n).sum() for n in range(1, count + 1) if not (truth & (labels == n)).any()]
+    found = score(probability, truth, inside, threshold=0.45, voxel_volume_mm3=2.0)
+    assert found.fp == len(sizes)
+    assert found.fp_10mm3 == sum(size * 2.0 >= 10 for size in sizes)
+
+
+def test_voxels_that_touch_by_a_corner_are_one_object_and_a_touching_object_is_no_false_positive() -> None:
+    truth = np.zeros((8, 8, 8), dtype=bool)
+    truth[1, 1, 1] = True
+    probability = np.zeros(truth.shape, dtype=np.float32)
+    for n in (1, 2, 3):
+        probability[n, n, n] = 0.9
+    probability[6, 6, 6] = 0.9
+    found = score(probability, truth, np.ones_like(truth), threshold=0.5, voxel_volume_mm3=1.0)
+    assert (found.fp, found.fp_10mm3, found.lesions, found.found) == (1, 0, 1, 1)
+
+
+def test_the_youden_threshold_is_where_tpr_minus_fpr_is_greatest() -> None:
+    probability, truth, inside = patient(1)
+    fpr, tpr, thresholds = sk.roc_curve(truth[inside], probability[inside])
+    best = (tpr - fpr).max()
+    found = youden_threshold([roc(probability, truth, inside)])
+    called = probability[inside] >= found
+    assert called[truth[inside]].mean() - called[~truth[inside]].mean() == pytest.approx(best, abs=1e-3)
+    assert len(thresholds) > 10
+
+
+def test_the_dice_threshold_is_where_dice_is_greatest() -> None:
+    probability, truth, inside = patient(2)
+    found = dice_threshold([roc(probability, truth, inside)])
+    t = truth[inside]
+
+    def dice(threshold: float) -> float:
+        return float(sk.f1_score(t, probability[inside] >= threshold))
+
+    assert dice(found) >= max(dice(v) for v in np.linspace(0.05, 0.95, 91)) - 1e-3
+
+
+def test_sensitivity_by_size_counts_each_lesion_in_its_class() -> None:
+    probability, truth, inside = patient()
+    found = score(probability, truth, inside, threshold=0.5, voxel_volume_mm3=1.0)
+    assert sum(total for _, total in found.by_size.values()) == 3
+    assert found.by_size["6-10 mm"] == (2, 2)
+    assert sensitivity_by_size([found, found])["6-10 mm"] == (4, 4)
+
+
+def test_a_patient_without_lesion_has_no_dice_but_false_positives() -> None:
+    truth = np.zeros((6, 6, 6), dtype=bool)
+    probability = np.zeros(truth.shape, dtype=np.float32)
+    nothing = score(probability, truth, ~truth, threshold=0.5, voxel_volume_mm3=1.0)
+    assert np.isnan(nothing.auc)
+    assert np.isnan(nothing.dice)
+    assert nothing.fp == 0
+
+
+def test_the_tests_are_scipys() -> None:
+    rng = np.random.default_rng(5)
+    a, b = rng.random(30), rng.random(30) + 0.2
+    found = compare(list(a), list(b))
+    assert found.rank_sum_p == pytest.approx(scipy_stats.ranksums(a, b).pvalue)
+    assert found.signed_rank_p == pytest.approx(scipy_stats.wilcoxon(a, b).pvalue)
+    assert compare(list(a), list(a)).signed_rank_p == 1.0
+
+
+def test_spread_leaves_the_undefined_out() -> None:
+    assert spread([1.0, 3.0, float("nan")]).mean == 2.0
+    assert spread([float("nan")]).n == 0
+
+
+def test_table_one_has_a_row_for_each_network_and_the_p_values() -> None:
+    patients = [score(*patient(n), threshold=0.5, voxel_volume_mm3=1.0) for n in range(4)]
+    lines = table({"DeepLab V3": patients, "ILD": patients}).splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["DeepLab V3", "ILD", "p, rank-sum", "p, signed-rank"]
+
+
+def test_bins_resolve_a_probability() -> None:
+    assert BINS >= 10_000

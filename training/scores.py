@@ -1,0 +1,165 @@
+"""What a probability map is worth against the truth: the paper's metrics of one patient, by voxel and by lesion.
+
+Called by training/evaluate. Pure: arrays in, numbers out. Source: Grøvik et al. 2021, Statistical analysis. The paper
+averages Dice and IoU over patients, so the two do not convert into one another; so it is done here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Float32 = NDArray[np.float32]
+
+CONNECTIVITY = 26
+"""Voxels are connected if their edges or corners touch (paper, Statistical analysis)."""
+OBJECT_LIMIT_MM3 = 10.0
+"""The paper's size limit of an object, about 2 mm in linear dimension."""
+BINS = 20_000
+"""Of the ROC: probabilities are compared in steps of 5e-5, which moves an AUC by less than 1e-4."""
+SIZE_CLASSES_MM = ((0.0, 3.0), (3.0, 6.0), (6.0, 10.0), (10.0, float("inf")))
+"""Classes of equivalent-sphere diameter for the sensitivity by lesion size."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Roc:
+    """Counts of voxels by probability bin, from which every threshold's rates follow."""
+
+    positives: NDArray[np.int64]
+    """(BINS,): lesion voxels by bin of probability, lowest first."""
+    negatives: NDArray[np.int64]
+
+    @property
+    def rates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(false positive rate, true positive rate) of calling positive from each bin up; from (1, 1) to (0, 0)."""
+        return _falling(self.negatives), _falling(self.positives)
+
+    @property
+    def auc(self) -> float:
+        """Area under the ROC curve; not a number where there is no lesion voxel."""
+        fpr, tpr = self.rates
+        return float(np.trapezoid(tpr[::-1], fpr[::-1]))
+
+
+def roc(probability: Float32, truth: Mask, inside: Mask) -> Roc:
+    """Count the voxels `inside` (those where something was measured). All arrays (Z, Y, X)."""
+    bins = np.minimum((probability[inside] * BINS).astype(np.int64), BINS - 1)
+    lesion = truth[inside]
+    return Roc(
+        positives=np.bincount(bins[lesion], minlength=BINS), negatives=np.bincount(bins[~lesion], minlength=BINS)
+    )
+
+
+def _falling(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    above = np.concatenate([np.cumsum(counts[::-1])[::-1], [0]])
+    total = max(int(counts.sum()), 1) if counts.sum() else np.nan
+    rates: NDArray[np.float64] = above / total
+    return rates
+
+
+def youden_threshold(rocs: Sequence[Roc]) -> float:
+    """The probability at which the mean over patients of TPR - FPR is greatest (Youden 1950; the paper's rule)."""
+    gain = np.nanmean([tpr - fpr for fpr, tpr in (roc.rates for roc in rocs)], axis=0)
+    return float(np.clip(np.argmax(gain) / BINS, 1e-3, 1 - 1e-3))
+
+
+def dice_threshold(rocs: Sequence[Roc]) -> float:
+    """The probability at which the mean Dice over patients is greatest: an alternative to the paper's rule."""
+    dice = np.mean([_dice_by_bin(roc) for roc in rocs if roc.positives.sum()], axis=0)
+    return float(np.clip(np.argmax(dice) / BINS, 1e-3, 1 - 1e-3))
+
+
+def _dice_by_bin(roc: Roc) -> NDArray[np.float64]:
+    found = np.concatenate([np.cumsum(roc.positives[::-1])[::-1], [0]])
+    called = found + np.concatenate([np.cumsum(roc.negatives[::-1])[::-1], [0]])
+    dice: NDArray[np.float64] = 2 * found / (called + roc.positives.sum())
+    return dice
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PatientScores:
+    """The metrics of one patient at one threshold. Ratios without a denominator are not a number."""
+
+    auc: float
+    dice: float
+    iou: float
+    recall: float
+    precision: float
+    fpr: float
+    fp: int
+    """Predicted objects that touch no lesion, of any size."""
+    fp_10mm3: int
+    """The same from 10 mm3 up."""
+    lesions: int
+    found: int
+    """Lesions that a predicted object touches."""
+    by_size: Mapping[str, tuple[int, int]]
+    """Class of diameter -> (found, all)."""
+
+
+def score(
+    probability: Float32, truth: Mask, inside: Mask, *, threshold: float, voxel_volume_mm3: float
+) -> PatientScores:
+    """All metrics of one patient. Arrays are (Z, Y, X); `inside` says where something was measured."""
+    called = (probability >= threshold) & inside
+    lesion = truth & inside
+    tp = int((called & lesion).sum())
+    fp = int(called.sum()) - tp
+    fn = int(lesion.sum()) - tp
+    tn = int(inside.sum()) - tp - fp - fn
+    false_objects = _untouched_volumes(called, truth, voxel_volume_mm3)
+    by_size = _found_by_size(truth, called, voxel_volume_mm3)
+    return PatientScores(
+        auc=roc(probability, truth, inside).auc,
+        dice=_ratio(2 * tp, 2 * tp + fp + fn),
+        iou=_ratio(tp, tp + fp + fn),
+        recall=_ratio(tp, tp + fn),
+        precision=_ratio(tp, tp + fp),
+        fpr=_ratio(fp, fp + tn),
+        fp=len(false_objects),
+        fp_10mm3=int((false_objects >= OBJECT_LIMIT_MM3).sum()),
+        lesions=sum(total for _, total in by_size.values()),
+        found=sum(found for found, _ in by_size.values()),
+        by_size=by_size,
+    )
+
+
+def _untouched_volumes(called: Mask, truth: Mask, voxel_volume_mm3: float) -> NDArray[np.float64]:
+    """Volumes in mm3 of the predicted objects that share no voxel with the truth."""
+    objects, count = cc3d.connected_components(called, connectivity=CONNECTIVITY, return_N=True)
+    sizes = np.bincount(objects.ravel(), minlength=count + 1)[1:]
+    touched = np.bincount(objects[truth], minlength=count + 1)[1:] > 0
+    volumes: NDArray[np.float64] = sizes[~touched] * voxel_volume_mm3
+    return volumes
+
+
+def _found_by_size(truth: Mask, called: Mask, voxel_volume_mm3: float) -> dict[str, tuple[int, int]]:
+    objects, count = cc3d.connected_components(truth, connectivity=CONNECTIVITY, return_N=True)
+    volumes = np.bincount(objects.ravel(), minlength=count + 1)[1:] * voxel_volume_mm3
+    found = np.bincount(objects[called], minlength=count + 1)[1:] > 0
+    diameters = equivalent_diameter_mm(volumes)
+    classes = {}
+    for low, high in SIZE_CLASSES_MM:
+        members = (diameters >= low) & (diameters < high)
+        classes[size_class_name(low, high)] = (int(found[members].sum()), int(members.sum()))
+    return classes
+
+
+def equivalent_diameter_mm(volume_mm3: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Diameter of the sphere of the same volume."""
+    diameter: NDArray[np.float64] = np.cbrt(6 * volume_mm3 / np.pi)
+    return diameter
+
+
+def size_class_name(low: float, high: float) -> str:
+    """`<3 mm`, `3-6 mm`, ..., `>10 mm`."""
+    if low == 0:
+        return f"<{high:g} mm"
+    return f">{low:g} mm" if np.isinf(high) else f"{low:g}-{high:g} mm"
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else float("nan")
