@@ -1,0 +1,267 @@
+"""Before or after the contrast agent: the probability of each series, from tags, words and the order in time together.
+
+Called by classify.py. The agent is given once, at one moment of a session: every series before it is without, every
+later one with. So each possible moment is weighed by what it would contradict (costs are natural logarithms of odds),
+and a series' probability is the share of the moments before it. Contradictory witnesses leave it near one half, and
+classify.py abstains. Knows no slots.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dicom_node.slots.evidence import Evidence
+from dicom_node.slots.kinds import T1_KINDS, Kind
+from dicom_node.slots.order import Order, order_of
+from dicom_node.slots.words import NO_WORDS, Said
+
+TAG_COST = 4.0
+"""A contrast tag names an agent, wrongly. It happens: some scanners write it into the whole examination."""
+NO_TAG_COST = 2.0
+"""A tag denies an agent, wrongly: it is often a default that nobody changed."""
+WORD_COST = 3.0
+"""A description says with or without, wrongly: about one in ten or twenty."""
+WEAK_WORD_COST = 2.3
+"""A lone C at the end of a description, or the protocol's name."""
+SILENT_TAG_COST = 1.0
+SILENT_WORD_COST = 0.7
+"""Given, and silent, where another T1 of the study speaks."""
+BOLUS_COST = 2.5
+"""A bolus perfusion without agent."""
+NO_T1_BEFORE_COST = 3.5
+NO_T1_AFTER_COST = 3.5
+"""Hospitals image T1 on both sides of the agent: no T1-weighted series before it, or none after."""
+PERHAPS_T1_AFTER_COST = 1.8
+"""As above, where the only one is a series that may be T1-weighted."""
+NOT_SPLIT_COST = 3.0
+NOT_SPLIT_2D_COST = 1.5
+"""Two series of the same kind are there to compare without and with: both on the same side."""
+REPEAT_NOT_SPLIT_COST = 0.5
+REPEAT_NO_T1_AFTER_COST = 1.5
+"""As above, where the second follows at once with the same parameters: perhaps a repeat after motion."""
+SITE_COST = 8.0
+"""The site's own rule says so."""
+
+_PERHAPS_T1: Final = frozenset(
+    {
+        Kind.UNKNOWN, Kind.ANGIOGRAPHY, Kind.LOCALIZER, Kind.DYNAMIC, Kind.FIELD_MAP, Kind.MP2RAGE, Kind.PD, Kind.BSSFP,
+        Kind.DIXON_PART, Kind.PROJECTION, Kind.TOO_SMALL, Kind.PHANTOM, Kind.MAP, Kind.OTHER_IR,
+    }
+)  # fmt: skip
+"""Kinds that words or gaps in the header may have taken from a T1-weighted series."""
+_LONG_TE_MS = 50.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContrastOpinion:
+    """What is held of one series."""
+
+    given: float
+    """Probability (0 to 1) that the agent had been given."""
+    contradiction: bool
+    """Its own tag or words say the opposite of each other, or of the order in time."""
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Own:
+    """What a series says of itself: cost of having been acquired before, and after, the agent."""
+
+    before: float
+    after: float
+    direct: Said
+    conflict: bool
+    reasons: tuple[str, ...]
+
+
+def opinions(
+    evidence: Sequence[Evidence], kinds: Sequence[Kind], fixed: Sequence[bool | None]
+) -> tuple[ContrastOpinion, ...]:
+    """One opinion for each series. `fixed`: True or False where a site rule settles it, else None."""
+    own = [_own(e, kind, f, evidence) for e, kind, f in zip(evidence, kinds, fixed, strict=True)]
+    _count_silence(own, evidence, kinds)
+    certain = {i for i, kind in enumerate(kinds) if kind in T1_KINDS}
+    perhaps = {i for i, kind in enumerate(kinds) if kind in _PERHAPS_T1 and _may_be_t1(evidence[i])}
+    telling = {i for i, o in enumerate(own) if o.direct is not Said.NOTHING or o.before or o.after}
+    order = order_of(evidence, sorted(certain | perhaps | telling))
+    given = [_alone(o) for o in own]
+    notes: list[list[str]] = [[] for _ in own]
+    if not order.unplaced & (certain | perhaps):
+        _weigh_sessions(order, evidence, kinds, own, certain, perhaps, given, notes)
+    return tuple(_opinion(o, p, tuple(n)) for o, p, n in zip(own, given, notes, strict=True))
+
+
+def _may_be_t1(e: Evidence) -> bool:
+    return e.te_ms is None or e.te_ms < _LONG_TE_MS
+
+
+def _own(e: Evidence, kind: Kind, fixed: bool | None, study: Sequence[Evidence]) -> _Own:
+    before = after = 0.0
+    reasons: list[str] = []
+    tag = _tag(e)
+    if fixed is not None:
+        return _Own(
+            before=SITE_COST if fixed else 0.0, after=0.0 if fixed else SITE_COST, direct=Said.NOTHING, conflict=False,
+            reasons=(),
+        )  # fmt: skip
+    if tag is Said.GIVEN:
+        before += TAG_COST
+        reasons.append("contrast agent by its tag")
+    elif tag is Said.NOT_GIVEN:
+        after += NO_TAG_COST
+        reasons.append("no contrast agent by its tag")
+    said, word = e.description.contrast, e.description.contrast_word
+    if said is Said.NOTHING and _tells_series(e, study):
+        said, word = e.protocol.contrast, e.protocol.contrast_word
+        said = Said.PERHAPS_GIVEN if said is Said.GIVEN else said
+    if said is Said.GIVEN or said is Said.PERHAPS_GIVEN:
+        before += WORD_COST if said is Said.GIVEN else WEAK_WORD_COST
+        reasons.append(f"contrast agent by its words ({_readable(word)})")
+    elif said is Said.NOT_GIVEN:
+        after += WORD_COST
+        reasons.append(f"no contrast agent by its words ({_readable(word)})")
+    if kind is Kind.PERFUSION:
+        before += BOLUS_COST
+    direct = tag if tag in {Said.GIVEN, Said.NOT_GIVEN} else said if said is not Said.BOTH else Said.NOTHING
+    conflict = {tag, said} == {Said.GIVEN, Said.NOT_GIVEN}
+    return _Own(before=before, after=after, direct=direct, conflict=conflict, reasons=tuple(reasons))
+
+
+_SPOKEN: Final = {"plusagent": "+C", "minusagent": "-C", "plusatend": "+"}
+
+
+def _readable(word: str) -> str:
+    return " ".join(_SPOKEN.get(part, part) for part in word.split())
+
+
+def _tag(e: Evidence) -> Said:
+    """The contrast tag, corrected by the time of the bolus where both times are known."""
+    if e.when.bolus_s is not None and e.when.acquired_s is not None and e.agent is not Said.NOT_GIVEN:
+        return Said.GIVEN if e.when.acquired_s > e.when.bolus_s - 30 else Said.NOT_GIVEN
+    return e.agent
+
+
+def _tells_series(e: Evidence, study: Sequence[Evidence]) -> bool:
+    """Whether ProtocolName is of this series: GE's, and a name that several series share, are of the examination."""
+    if e.protocol.contrast is Said.NOTHING or e.manufacturer.startswith("ge"):
+        return False
+    return sum(other.protocol_name == e.protocol_name for other in study) == 1
+
+
+def _count_silence(own: list[_Own], evidence: Sequence[Evidence], kinds: Sequence[Kind]) -> None:
+    t1 = [i for i, kind in enumerate(kinds) if kind in T1_KINDS]
+    tagged = any(evidence[i].agent is Said.GIVEN for i in t1)
+    worded = any(evidence[i].description.contrast in {Said.GIVEN, Said.PERHAPS_GIVEN} for i in t1)
+    for i in t1:
+        e, o = evidence[i], own[i]
+        extra = SILENT_TAG_COST * (tagged and e.agent is Said.NOTHING)
+        if worded and e.description is not NO_WORDS and e.description.contrast is Said.NOTHING:
+            extra += SILENT_WORD_COST
+        if extra:
+            own[i] = _Own(
+                before=o.before, after=o.after + extra, direct=o.direct, conflict=o.conflict, reasons=o.reasons
+            )
+
+
+def _alone(o: _Own) -> float:
+    return 1.0 / (1.0 + math.exp(o.after - o.before))
+
+
+def _weigh_sessions(
+    order: Order,
+    evidence: Sequence[Evidence],
+    kinds: Sequence[Kind],
+    own: Sequence[_Own],
+    certain: set[int],
+    perhaps: set[int],
+    given: list[float],
+    notes: list[list[str]],
+) -> None:
+    for session in order.sessions:
+        moments = session.moments
+        costs = _session_costs(moments, evidence, kinds, own, certain, perhaps)
+        best = min(costs)
+        weights = [math.exp(best - cost) for cost in costs]
+        total = sum(weights)
+        share = 0.0
+        for place, moment in enumerate(moments):
+            share += weights[place]
+            earlier = [i for m in moments[:place] for i in m if i in certain]
+            later = [i for m in moments[place + 1 :] for i in m if i in certain]
+            for i in moment:
+                given[i] = share / total
+                if given[i] > 0.5 and earlier:
+                    notes[i].append(f"acquired after another T1-weighted series, {_names(earlier)}")
+                elif given[i] < 0.5 and later:
+                    notes[i].append(f"acquired before another T1-weighted series, {_names(later)}")
+
+
+def _names(indices: Sequence[int]) -> str:
+    return ", ".join(f"[{i}]" for i in indices[:3])
+
+
+def _session_costs(
+    moments: Sequence[Sequence[int]],
+    evidence: Sequence[Evidence],
+    kinds: Sequence[Kind],
+    own: Sequence[_Own],
+    certain: set[int],
+    perhaps: set[int],
+) -> list[float]:
+    """The cost of each hypothesis k: the agent was given just before moment k (k = len(moments): never)."""
+    count = len(moments)
+    sure = [any(i in certain for i in moment) for moment in moments]
+    maybe = [any(i in perhaps for i in moment) for moment in moments]
+    pairs = _pairs(moments, evidence, kinds, certain)
+    repeated = sum(sure) == 2 and any(pair[2] == REPEAT_NOT_SPLIT_COST for pair in pairs)
+    none_after = REPEAT_NO_T1_AFTER_COST if repeated else NO_T1_AFTER_COST
+    costs = []
+    for k in range(count + 1):
+        cost = sum(own[i].before for moment in moments[:k] for i in moment)
+        cost += sum(own[i].after for moment in moments[k:] for i in moment)
+        if not any(sure[:k]):
+            cost += NO_T1_BEFORE_COST
+        if not any(sure[k:]):
+            cost += min(PERHAPS_T1_AFTER_COST, none_after) if any(maybe[k:]) else none_after
+        cost += sum(price for first, last, price in pairs if not first < k <= last)
+        costs.append(cost)
+    return costs
+
+
+def _pairs(
+    moments: Sequence[Sequence[int]], evidence: Sequence[Evidence], kinds: Sequence[Kind], certain: set[int]
+) -> list[tuple[int, int, float]]:
+    """First and last moment of each kind that occurs at several, with the price of not dividing them."""
+    places: dict[object, list[tuple[int, int]]] = {}
+    for place, moment in enumerate(moments):
+        for i in moment:
+            if i in certain and kinds[i] is not Kind.T1_UNSURE:
+                key = (kinds[i], evidence[i].plane) if kinds[i] is Kind.T1_2D else kinds[i]
+                places.setdefault(key, []).append((place, i))
+    found = []
+    for found_at in places.values():
+        (first, a), (last, b) = found_at[0], found_at[-1]
+        if first == last:
+            continue
+        price = NOT_SPLIT_2D_COST if kinds[a] is Kind.T1_2D else NOT_SPLIT_COST
+        if last == first + 1 and _repeat(evidence[a], evidence[b]):
+            price = REPEAT_NOT_SPLIT_COST
+        found.append((first, last, price))
+    return found
+
+
+def _repeat(a: Evidence, b: Evidence) -> bool:
+    """Whether b follows a at once with the same parameters, by their series numbers (Philips counts in hundreds)."""
+    if a.when.number is None or b.when.number is None:
+        return False
+    step = b.when.number - a.when.number
+    at_once = 0 < step <= 1 or (a.manufacturer.startswith("philips") and step == 100)
+    return at_once and (a.tr_ms, a.te_ms, a.ti_ms, a.thickness_mm) == (b.tr_ms, b.te_ms, b.ti_ms, b.thickness_mm)
+
+
+def _opinion(o: _Own, given: float, notes: tuple[str, ...]) -> ContrastOpinion:
+    against = (o.direct in {Said.GIVEN, Said.PERHAPS_GIVEN} and given < 0.5) or (
+        o.direct is Said.NOT_GIVEN and given > 0.5
+    )
+    return ContrastOpinion(given=given, contradiction=o.conflict or against, reasons=(*o.reasons, *notes))

@@ -1,0 +1,152 @@
+"""What the words of a series say: contrast given or not, and what kind of image, in many languages.
+
+Called by evidence.py with SeriesDescription or ProtocolName. Words are whole tokens, so that "enc" (encefalo) is no
+"en c", and "posterior" no "post". Knows no header attribute. The vocabulary is in vocabulary.py.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from dicom_node.slots import vocabulary as v
+
+_FOREIGN = str.maketrans({"ł": "l", "ø": "o", "ı": "i", "đ": "d", "æ": "ae", "ß": "ss", "Ł": "L", "Ø": "O", "İ": "I"})
+_AGENT = r"(?:c|k|gd|gad|gado|km|mdc|ce|cm|kontrast|contrast|contraste|contrasto|iv)"
+_SHORTHAND = tuple(
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in (
+        (r"[_^]+", " "),
+        (r"\b(?:i\.\s?v\.?|k\.\s?m\.?|m\.\s?d\.\s?c\.?|p\.\s?c\.?)", lambda m: " " + m[0].replace(".", "") + " "),
+        (r"\bw\s?/\s?o\b", " without "),
+        (r"\bw\s?/\s?wo\b|\bw\s?(?:&|and|\+)\s?wo\b", " with contrast without contrast "),
+        (r"\bw\s?/", " with "),
+        (r"\bs\s?/\s?c\b", " sin contraste "),
+        (r"\bc\s?/\s?c\b", " con contraste "),
+        (r"\b[su]/\s?", " sin "),
+        (r"\b[cm]/\s?", " con "),
+        (rf"\+\s?{_AGENT}\b", " plusagent "),
+        (rf"\b{_AGENT}\s?\+(?!\w)", " plusagent "),
+        (rf"(?:^|(?<=\s))-\s?{_AGENT}\b", " minusagent "),
+        (rf"\b{_AGENT}\s?-(?=\s|$)", " minusagent "),
+        (r"-\s?c$", " "),
+        (r"\+\s*$", " plusatend "),
+    )
+)
+_TOKEN = re.compile(r"[^\W_]+")
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+class Said(Enum):
+    """What words or a tag say of the contrast agent."""
+
+    NOTHING = "nothing"
+    GIVEN = "given"
+    PERHAPS_GIVEN = "perhaps given"
+    """A weak hint only, such as a lone C at the end."""
+    NOT_GIVEN = "not given"
+    BOTH = "both"
+    """With and without in one text: it describes the examination, not the series."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """The meaning of one text."""
+
+    contrast: Said
+    contrast_word: str
+    """The word of our own vocabulary that said so; never the text itself."""
+    meanings: frozenset[v.Meaning]
+
+
+NO_WORDS = Words(contrast=Said.NOTHING, contrast_word="", meanings=frozenset())
+
+
+@lru_cache(maxsize=4096)
+def read(text: str) -> Words:
+    """The meaning of a description or protocol name. Pure; remembered, as hospitals repeat their names."""
+    if not text:
+        return NO_WORDS
+    tokens = _tokens(text)
+    contrast, word = _contrast(tokens)
+    if contrast is Said.NOTHING:
+        contrast, word = _unspaced(text)
+    return Words(contrast=contrast, contrast_word=word, meanings=_meanings(tokens))
+
+
+def _tokens(text: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", text[:256].translate(_FOREIGN))
+    plain = "".join(c for c in plain if not unicodedata.combining(c)).translate(_FOREIGN)
+    for pattern, replacement in _SHORTHAND:
+        plain = pattern.sub(replacement, plain)
+    found: list[str] = []
+    for token in _TOKEN.findall(plain):
+        whole = token.lower()
+        if whole in v.KNOWN:
+            found.append(whole)
+            continue
+        parts = [part.lower() for part in _PARTS.findall(token)]
+        known = [part for part in parts if len(part) > 1 and part in v.KNOWN]
+        found.extend(known or [whole])
+    return found
+
+
+def _meanings(tokens: list[str]) -> frozenset[v.Meaning]:
+    found = {v.MEANINGS[token] for token in tokens if token in v.MEANINGS}
+    for pair in zip(tokens, tokens[1:], strict=False):
+        if pair in v.PHRASES:
+            found.add(v.PHRASES[pair])
+        if pair in v.CANCELLED:
+            found.discard(v.CANCELLED[pair])
+    if tokens and tokens[-1] in v.LAST_WORDS and found & {v.Meaning.DIXON, v.Meaning.T1_GRADIENT}:
+        found.add(v.LAST_WORDS[tokens[-1]])
+    return frozenset(found)
+
+
+def _contrast(tokens: list[str]) -> tuple[Said, str]:
+    """Walk the tokens: negation or 'before' near an agent's name means none, 'after' or the name alone means given."""
+    given, none, weak = "", "", ""
+    place = 0
+    while place < len(tokens):
+        token = tokens[place]
+        agent = next((p for p in range(place + 1, min(place + 3, len(tokens))) if tokens[p] in v.AGENTS), None)
+        before = tokens[place - 1] if place else ""
+        after = tokens[place + 1] if place + 1 < len(tokens) else ""
+        if token in v.WITHOUT_ALONE or (token in v.WITHOUT and (agent is not None or after in {"con", "c"})):
+            none, place = f"{token} {tokens[agent]}" if agent is not None else token, agent or place
+            place += after in {"con", "c"} and agent is None
+        elif token in v.WITH and agent is not None:
+            given, place = f"{token} {tokens[agent]}", agent
+            if place + 1 < len(tokens) and tokens[place + 1] in v.DENIED:
+                given, none = "", tokens[agent]
+        elif token in v.AFTER_ALONE and not {before, after} & v.NOT_AGENT_NEIGHBOURS:
+            given = token
+        elif token in v.BEFORE_ALONE and not {before, after} & v.NOT_AGENT_NEIGHBOURS:
+            none = token
+        elif token in v.GIVEN_ALONE:
+            given = token
+        elif token in v.AGENTS and before not in v.OTHER_CONTRASTS:
+            if after in v.DENIED:
+                none = token
+            else:
+                given = token
+        elif place == len(tokens) - 1 and place and token in v.WEAK_LAST:
+            weak = token
+        place += 1
+    if given and none:
+        return Said.BOTH, f"{given}, {none}"
+    if given or none:
+        return (Said.GIVEN, given) if given else (Said.NOT_GIVEN, none)
+    return (Said.PERHAPS_GIVEN, weak) if weak else (Said.NOTHING, "")
+
+
+def _unspaced(text: str) -> tuple[Said, str]:
+    """Languages that write without blanks."""
+    for sign in v.NONE_SIGNS:
+        if sign in text:
+            return Said.NOT_GIVEN, sign
+    for sign in v.GIVEN_SIGNS:
+        if sign in text:
+            return Said.GIVEN, sign
+    return Said.NOTHING, ""
