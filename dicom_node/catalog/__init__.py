@@ -1,6 +1,5 @@
-"""The truth of what is owed: SQLAlchemy Core tables over SQLite or PostgreSQL (design, invariant 2).
+"""The truth of what is owed (design, invariant 2): SQLAlchemy 2 Core over SQLite or PostgreSQL, migrated by Alembic.
 
-Read tables.py, then database.py (one writer at a time, on both databases), then one file for each noun:
-intake.py and presences.py (written by the receiver), studies.py, jobs.py, deliveries.py (by the coordinator),
-queries.py (read by people), retention.py (forgets what is done).
+Read tables.py, then database.py (one writer at a time), intake.py (objects in), studies.py, jobs.py, deliveries.py (what
+is owed), queries.py (what people ask). Holds no patient identifiers: a digest stands for the patient.
 """

@@ -1,4 +1,4 @@
-"""Opens the catalog, brings its tables up to date, and hands out transactions. Every room of catalog/ gets a `Catalog`.
+"""Opens the catalog, brings its tables up to date, and hands out transactions. Every room of catalog/ gets a `Database`.
 
 One writer at a time on both databases (BEGIN IMMEDIATE on SQLite, an advisory lock on PostgreSQL), so that each write
 reads what the last one left and needs no further locks; readers see a consistent state and wait for nobody.
@@ -28,7 +28,7 @@ _ADVISORY_LOCK = 0x51_0A_27_E7
 _WRITES = "quartet_writes"
 
 
-class Catalog:
+class Database:
     """The database behind `url` (SQLAlchemy form; sqlite or postgresql+psycopg), made and migrated where needed.
 
     `lock_timeout_s`: how long a write waits for another one. Raises `CatalogError`, whose text says what to do, where
@@ -62,9 +62,8 @@ class Catalog:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction for reading one consistent state."""
-        with self._explained():
-            with self.engine.connect() as connection, connection.begin():
-                yield connection
+        with self._explained(), self.engine.connect() as connection, connection.begin():
+            yield connection
 
     def close(self) -> None:
         """Give all connections back. The catalog opens new ones when it is used again."""
@@ -172,7 +171,9 @@ def _explain(error: SQLAlchemyError, where: str) -> CatalogError:
             "and start again; it is then rebuilt from the store"
         )
     if "readonly" in lowered or "unable to open" in lowered or "full" in lowered:
-        return CatalogError(f"the catalog {where} cannot be written ({cause}): check the folder's rights and free space")
+        return CatalogError(
+            f"the catalog {where} cannot be written ({cause}): check the folder's rights and free space"
+        )
     if isinstance(error, DBAPIError) and (error.connection_invalidated or "connect" in lowered):
         return CatalogError(f"the catalog {where} cannot be reached: check that the database runs and catalog.url")
     if isinstance(error, DBAPIError):

@@ -44,7 +44,9 @@ class OwedDelivery:
     files: tuple[ProductFile, ...]
 
 
-def owe(connection: Connection, job_id: str, files_by_destination: Mapping[str, Sequence[ProductFile]], now: datetime) -> None:
+def owe(
+    connection: Connection, job_id: str, files_by_destination: Mapping[str, Sequence[ProductFile]], now: datetime
+) -> None:
     """Owe the files of a result to each destination; those that are owed already stay as they are."""
     owed = set(connection.scalars(select(deliveries.c.destination).where(deliveries.c.job_id == job_id)))
     for destination, files in files_by_destination.items():
@@ -55,7 +57,9 @@ def owe(connection: Connection, job_id: str, files_by_destination: Mapping[str, 
                 job_id=job_id,
                 destination=destination,
                 state=DeliveryState.PENDING.value,
+                attempts=0,
                 next_try_at=now,
+                reason="",
                 owed_since=now,
             )
         )
@@ -73,6 +77,7 @@ def _item(delivery_id: int, file: ProductFile) -> dict[str, object]:
         "sop_class_uid": file.sop_class_uid,
         "sop_instance_uid": file.sop_instance_uid,
         "series_instance_uid": file.series_instance_uid,
+        "committed": False,
     }
 
 
@@ -152,7 +157,12 @@ def record_end(connection: Connection, delivery_id: int, state: DeliveryState, n
 def record_asked(connection: Connection, delivery_id: int, transaction_uid: str, now: datetime) -> None:
     """The destination stored it and was asked to commit under this transaction."""
     _record(
-        connection, delivery_id, state=DeliveryState.COMMITTING, transaction_uid=transaction_uid, asked_at=now, reason=""
+        connection,
+        delivery_id,
+        state=DeliveryState.COMMITTING,
+        transaction_uid=transaction_uid,
+        asked_at=now,
+        reason="",
     )
 
 

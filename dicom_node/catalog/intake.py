@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from dicom_node.catalog.database import Database, serialise
+from dicom_node.catalog.database import Database
 from dicom_node.catalog.tables import holds, instances, presence, series, studies
 from dicom_node.records import Receipt, ReceivedInstance
 from dicom_node.study.states import StudyEvent, StudyState, following
@@ -110,7 +110,6 @@ class CatalogIntake:
 def record(connection: Connection, received: ReceivedInstance, now: datetime) -> Receipt:
     """Record one object inside a writing transaction."""
     own_id = study_id(received.study_instance_uid)
-    serialise(connection, own_id)
     study = connection.execute(
         select(studies.c.state, studies.c.patient_digest, studies.c.last_received_at).where(studies.c.id == own_id)
     ).one_or_none()

@@ -86,6 +86,10 @@ def add(connection: Connection, study_id: str, request: JobRequest, now: datetim
             snapshot_digest=request.snapshot_digest,
             request=to_json(request),
             state=JobState.OPEN.value,
+            attempt=1,
+            first_attempt=1,
+            rings=0,
+            reason="",
             created_at=now,
         )
     )
