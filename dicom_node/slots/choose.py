@@ -1,8 +1,8 @@
 """The best series of each slot where several fit, and why the others lost.
 
-Called by classify.py. Pure. The order of the criteria: a site's rule, originals before reformats, whole before truncated
-volumes, prepared gradient echoes (as the model was trained on) before plain ones, finer before coarser, later before
-earlier (a repeat is made because the first was bad; for post-Gd, later means more of the agent in the lesion).
+Called by classify.py. Pure. The order of the criteria: a site's rule, originals before reformats, whole before
+truncated volumes, prepared gradient echoes (as the model was trained on) before plain ones, finer before coarser, later
+before earlier (a repeat is made because the first was bad; after Gd, later means more of the agent in the lesion).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,6 @@ WHOLE_SHARE = 0.8
 """A candidate that covers less than this share of the largest coverage (slices x distance) is truncated."""
 FINER_MM = 0.3
 """Slice thicknesses closer than this count as equal."""
-TRUNCATED_MM = 100.0
-"""A volume known to cover less than this does not hold a brain."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,8 @@
 """Headers of one study -> a verdict for each series and the best series of each slot.
 
 Called by the coordinator when a study is complete, and by table.py. Pure: same headers, same verdict, in any order.
-The steps stand in the package's docstring. Where evidence is thin or contradictory the verdict is no slot, with reasons.
+The steps stand in the package's docstring. Where evidence is thin or contradictory the verdict is no slot, with the
+reasons.
 """
 
 from collections.abc import Mapping, Sequence

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dicom_node.slots import values
+from dicom_node.slots.vocabulary import words_of
 from dicom_node.slots.words import NO_WORDS, Said, Words, read
 
 SERIES_NUMBER_LIMIT = 100_000
@@ -204,9 +205,9 @@ def _agent(headers: Mapping[str, object]) -> Said:
     return Said.GIVEN if values.positive(headers.get("ContrastBolusVolume")) else Said.NOTHING
 
 
-_SAYS_NO = frozenset(
+_SAYS_NO = words_of(
     "none no n without ohne kein keine nein non sans aucun senza nessuno sin ninguno sem nenhum bez brak geen zonder "
-    "ingen uten utan uden nincs yok false nil null native nativ w/o wo o.km okm".split()
+    "ingen uten utan uden nincs yok false nil null native nativ w/o wo o.km okm"
 ) | {"no contrast", "non contrast", "without contrast", "not given", "ohne km", "kein km", "sans contraste"}
 _NO_AGENT = _SAYS_NO | {"", "unknown", "n/a", "na", "yes/no", "other", "true/false"}
 

@@ -9,15 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
 
-from dicom_node.store.headers import KEYWORDS
-
-_EXTRA = (
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "ContrastBolusAgentSequence",
-    "DeviceSerialNumber", "StationName", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID",
-)  # fmt: skip
+_PATIENT_GROUP = 0x0010
 _SEQUENCE_DEPTH = 4
 """Deeper nesting holds nothing that the classifier reads."""
 
@@ -33,14 +27,14 @@ class FoundStudy:
 def read_series_headers(folder: Path) -> tuple[FoundStudy, ...]:
     """Studies below `folder`, in the order of their first files; files that are no DICOM are passed over.
 
-    Each series gives the header of its first instance, with the count of instances. Raises OSError where a file cannot be read.
+    Each series gives the header of its first instance, with the count of instances. Raises OSError where a file cannot
+    be read.
     """
-    tags = [tag for keyword in (*KEYWORDS, *_EXTRA) if (tag := tag_for_keyword(keyword)) is not None]
     studies: dict[str, dict[str, dict[str, object]]] = {}
     counted: set[str] = set()
     for path in _files(folder):
         try:
-            ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
+            ds = pydicom.dcmread(path, stop_before_pixels=True)
         except InvalidDicomError:
             continue
         study, series, instance = (
@@ -71,6 +65,8 @@ def _plain(ds: Any, depth: int) -> dict[str, object]:
     """A data set as keyword -> JSON value. A value that cannot be decoded is left out."""
     found: dict[str, object] = {}
     for tag in ds.keys():  # noqa: SIM118  a data set iterates over elements, and decoding one may fail
+        if tag.group == _PATIENT_GROUP or tag.is_private:
+            continue
         try:
             element = ds[tag]
         except (ValueError, KeyError, NotImplementedError, TypeError):

@@ -6,14 +6,17 @@ day or a stretch over midnight, and series numbers that agree with the clock. Wh
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dicom_node.slots.evidence import Evidence
 
 SAME_MOMENT_S = 5.0
 """Parts of one acquisition (phases, reformats) carry its time; two acquisitions begin minutes apart."""
+SHORTEST_3D_S = 75.0
+"""No 3D scan of a whole head with another's timing can follow sooner."""
 SESSION_GAP_S = 3 * 3600.0
 """After a longer pause the patient may have come back without, or the agent be washed out."""
-STEP_S = 60.0
+STEP_S = 120.0
 """What one series number after another stands for where there is no clock."""
 DAY_S = 86_400.0
 
@@ -35,18 +38,9 @@ class Order:
 
 def order_of(evidence: Sequence[Evidence], considered: Sequence[int]) -> Order:
     """Place the considered series (indices). Pure; the order of the input does not matter."""
-    groups: dict[tuple[object, ...], list[int]] = {}
-    unplaced: set[int] = set()
-    for i in considered:
-        device = evidence[i].device
-        if any(device[1:]):
-            groups.setdefault(device, []).append(i)
-        else:
-            unplaced.add(i)
-    if len(groups) > 1:
-        _drop_doubtful(groups, unplaced)
+    groups, unplaced = _by_device(evidence, considered)
     sessions: list[Session] = []
-    for members in groups.values():
+    for members in groups:
         times = _times(evidence, members)
         unplaced.update(i for i in members if i not in times)
         for i in _out_of_order(evidence, times):
@@ -56,16 +50,37 @@ def order_of(evidence: Sequence[Evidence], considered: Sequence[int]) -> Order:
     return Order(sessions=tuple(sessions), unplaced=frozenset(unplaced))
 
 
-def _drop_doubtful(groups: dict[tuple[object, ...], list[int]], unplaced: set[int]) -> None:
-    """Scanners that differ only where one header is silent may be one or two: the members have no certain place."""
-    devices = list(groups)
-    for n, a in enumerate(devices):
-        for b in devices[n + 1 :]:
-            if all(x == y or not x or not y for x, y in zip(a, b, strict=True)):
-                unplaced.update(groups.get(a, ()))
-                unplaced.update(groups.get(b, ()))
-    for device in devices:
-        groups[device] = [i for i in groups[device] if i not in unplaced]
+def _by_device(evidence: Sequence[Evidence], considered: Sequence[int]) -> tuple[list[list[int]], set[int]]:
+    """Series by scanner. A header that is silent in part joins the one scanner that it agrees with in what it says;
+    one that agrees with several, or that names neither model, serial number nor field strength, has no place."""
+    exact: dict[tuple[object, ...], list[int]] = {}
+    for i in considered:
+        exact.setdefault(evidence[i].device, []).append(i)
+    if len(exact) == 1 and any(next(iter(exact))[1:]):
+        return list(exact.values()), set()
+    groups: list[tuple[tuple[object, ...], list[int]]] = []
+    unplaced: set[int] = set()
+    for device, members in sorted(exact.items(), key=lambda item: (-sum(map(bool, item[0])), str(item[0]))):
+        agreeing = [n for n, (other, _) in enumerate(groups) if _compatible(device, other)]
+        if not any(device[1:]) or len(agreeing) > 1:
+            unplaced.update(members)
+        elif not agreeing:
+            groups.append((device, members))
+        elif _shares(device, groups[agreeing[0]][0]):
+            known, together = groups[agreeing[0]]
+            groups[agreeing[0]] = (tuple(a or b for a, b in zip(known, device, strict=True)), together + members)
+        else:
+            unplaced.update(members)
+            unplaced.update(groups.pop(agreeing[0])[1])
+    return [members for _, members in groups], unplaced
+
+
+def _compatible(a: tuple[object, ...], b: tuple[object, ...]) -> bool:
+    return all(x == y or not x or not y for x, y in zip(a, b, strict=True))
+
+
+def _shares(a: tuple[object, ...], b: tuple[object, ...]) -> bool:
+    return any(x and x == y for x, y in zip(a[1:], b[1:], strict=True))
 
 
 def _times(evidence: Sequence[Evidence], members: Sequence[int]) -> dict[int, float]:
@@ -102,7 +117,7 @@ def _past_midnight(clock: dict[int, float]) -> dict[int, float]:
     row = sorted(clock.values())
     if len(row) < 2:
         return clock
-    pause, start = max((b - a, b) for a, b in zip(row, row[1:], strict=False))
+    pause, start = max((b - a, b) for a, b in pairwise(row))
     if pause <= DAY_S / 2:
         return clock
     return {i: s if s >= start else s + DAY_S for i, s in clock.items()}
@@ -116,9 +131,18 @@ def _out_of_order(evidence: Sequence[Evidence], times: dict[int, float]) -> set[
         for b in row[n + 1 :]:
             first, second = evidence[a].when.number, evidence[b].when.number
             apart = SAME_MOMENT_S < times[b] - times[a] < SESSION_GAP_S
+            if _too_soon(evidence[a], evidence[b], times[b] - times[a]):
+                found |= {a, b}
             if apart and first is not None and second is not None and first > second:
                 found |= {a, b}
     return found
+
+
+def _too_soon(a: Evidence, b: Evidence, apart_s: float) -> bool:
+    """Two 3D scans of different timing that begin within seconds: one of the two clocks is not of the scan."""
+    if not SAME_MOMENT_S < apart_s < SHORTEST_3D_S or not (a.volumetric and b.volumetric):
+        return False
+    return (a.tr_ms, a.te_ms, a.ti_ms) != (b.tr_ms, b.te_ms, b.ti_ms)
 
 
 def _split(times: dict[int, float]) -> list[Session]:

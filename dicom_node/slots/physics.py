@@ -132,14 +132,16 @@ def t1_gradient(e: Evidence) -> bool | None:
         return False
     if tr is None:
         return None
+    if te is None and SHORT_TR_MS > tr > 12.0 and not prepared(e):
+        return None
     if tr >= SHORT_TR_MS:
         if e.ti_ms is not None:
             return 1000 <= tr <= 3500 and 300 <= e.ti_ms <= 1500
         if "IR" in e.scanning or "MP" in e.variant or (flip is not None and flip <= 20):
             return 1000 <= tr <= 3500
         return flip is not None and flip >= 40 and tr <= 500
-    if te is None or flip is None:
-        return True if prepared(e) and te is not None else None
+    if flip is None:
+        return True if prepared(e) else None
     if prepared(e):
         return flip >= 3
     return flip >= ERNST_SHARE * ernst_angle_deg(tr)
@@ -148,7 +150,7 @@ def t1_gradient(e: Evidence) -> bool | None:
 def t1_spin(e: Evidence) -> bool | None:
     """Whether a spin echo is T1-weighted; None where numbers are missing."""
     if e.te_ms is None:
-        return None
+        return True if e.ti_ms is None and e.tr_ms is not None and 200 <= e.tr_ms <= 900 else None
     if e.te_ms > 45:
         return False
     if e.ti_ms is not None:

@@ -4,18 +4,18 @@ Called by classify.py. BodyPartExamined is a protocol's default and wrong in sev
 alone refuses only what nothing else calls a brain. Whether pixels show a brain is for the worker to see.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dicom_node.slots import physics
 from dicom_node.slots.evidence import Evidence
 from dicom_node.slots.kinds import Kind
-from dicom_node.slots.vocabulary import Meaning
+from dicom_node.slots.vocabulary import Meaning, words_of
 
-_ELSEWHERE = (
+_ELSEWHERE = words_of(
     "SPINE CHEST THORAX ABDOMEN PELVIS KNEE SHOULDER HIP BREAST HEART CARDIAC LIVER PROSTATE EXTREMITY LEG ARM FOOT "
     "ANKLE WRIST HAND ELBOW WHOLEBODY NECK BLADDER KIDNEY UTERUS RECTUM THIGH CALF FEMUR HUMERUS SACRUM LUMBAR CERVICAL"
-).split()
-_HEAD = ("HEAD", "BRAIN", "SKULL", "CRANI", "NEURO")
+)
+_HEAD = frozenset({"HEAD", "BRAIN", "SKULL", "CRANI", "NEURO"})
 _FLAIRS = frozenset({Kind.FLAIR_2D, Kind.FLAIR_3D, Kind.FLAIR_UNSURE})
 
 
@@ -43,5 +43,5 @@ def _called_head(e: Evidence) -> bool:
     return Meaning.HEAD in e.description.meanings and Meaning.ELSEWHERE not in e.description.meanings
 
 
-def _names(part: str, words: Sequence[str]) -> bool:
+def _names(part: str, words: Iterable[str]) -> bool:
     return any(word in part for word in words)

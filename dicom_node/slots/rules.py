@@ -12,7 +12,7 @@ from typing import Final
 from dicom_node.slots import physics
 from dicom_node.slots.evidence import Evidence
 from dicom_node.slots.kinds import Kind
-from dicom_node.slots.vocabulary import Meaning
+from dicom_node.slots.vocabulary import Meaning, words_of
 
 MINIMUM_SLICES = 12
 """Fewer are a localizer or a cut-off series: a brain at 5 mm needs more than twenty."""
@@ -31,9 +31,9 @@ _MR_CLASSES: Final = frozenset(
 _SCREENS: Final = frozenset(
     {"SCREEN SAVE", "SCREENSHOT", "SCREEN", "SECONDARY CAPTURE", "CAPTURE", "CSA REPORT", "PASTED"}
 )
-_MAPS: Final = frozenset(
+_MAPS: Final = words_of(
     "ADC EADC FA TRACE TRACEW DIFFUSION_FA DIFFUSION_ANISO CBF CBV RCBV RCBF MTT TTP TMAX TENSOR EXP PERFUSION_MAP "
-    "T1_MAP T2_MAP T2STAR_MAP R2_MAP R2STAR_MAP QMAP B0_MAP B1_MAP RELCBV RELCBF RELMTT KTRANS STDDEV MEAN_DIFF".split()
+    "T1_MAP T2_MAP T2STAR_MAP R2_MAP R2STAR_MAP QMAP B0_MAP B1_MAP RELCBV RELCBF RELMTT KTRANS STDDEV MEAN_DIFF"
 ) | {"T1 MAP", "T2 MAP", "T2* MAP", "R2 MAP", "R2* MAP", "B0 MAP", "B1 MAP", "PARAMETRIC", "COLOR"}
 _PROJECTIONS: Final = frozenset(
     {
@@ -68,6 +68,10 @@ class Rule:
     kind: Kind
 
 
+def _always(_: Evidence) -> bool:
+    return True
+
+
 def _says(meaning: Meaning) -> Callable[[Evidence], bool]:
     return lambda e: (
         meaning in e.description.meanings or (not e.description.meanings and meaning in e.protocol.meanings)
@@ -97,7 +101,8 @@ def _flair(e: Evidence) -> bool:
     inverted = "IR" in e.scanning or "IR" in e.image_type or "tir" in e.pulse
     if named or inverted:
         return e.te_ms is not None and (e.tr_ms is not None or named)
-    return _says(Meaning.FLAIR)(e) and e.te_ms is not None and e.te_ms >= 70 and e.tr_ms is not None
+    silent = not e.scanning - {"RM", "NONE"}  # a scanner that says SE and not IR made a T2, whatever its name
+    return silent and _says(Meaning.FLAIR)(e) and (e.te_ms or 0) >= 70 and (e.tr_ms or 0) >= 4000
 
 
 def _flair_of(dimension: bool) -> Callable[[Evidence], bool]:
@@ -111,18 +116,28 @@ def _other_inversion(e: Evidence) -> bool:
     return inverted and physics.t1_spin(e) is not True
 
 
+def _confirmed(by_physics: bool | None, e: Evidence) -> bool:
+    """What physics says; where a number is missing that it needs, the words may say that it is T1."""
+    if by_physics is None:
+        said = e.description.meanings
+        return bool(said & {Meaning.T1, Meaning.T1_GRADIENT}) and not said & {Meaning.T2, Meaning.FLAIR}
+    return by_physics
+
+
 def _spin_t1(dimension: bool) -> Callable[[Evidence], bool]:
     def holds(e: Evidence) -> bool:
-        return physics.volumetric(e) is dimension and physics.gradient_echo(e) is False and physics.t1_spin(e) is True
+        if physics.volumetric(e) is not dimension or physics.gradient_echo(e) is not False:
+            return False
+        return _confirmed(physics.t1_spin(e), e)
 
     return holds
 
 
 def _gradient_t1(dimension: bool) -> Callable[[Evidence], bool]:
     def holds(e: Evidence) -> bool:
-        return (
-            physics.volumetric(e) is dimension and physics.gradient_echo(e) is True and physics.t1_gradient(e) is True
-        )
+        if physics.volumetric(e) is not dimension or physics.gradient_echo(e) is not True:
+            return False
+        return _confirmed(physics.t1_gradient(e), e)
 
     return holds
 
@@ -294,7 +309,7 @@ RULES: Final[tuple[Rule, ...]] = (
         kind=Kind.PD,
     ),
     Rule(name="its description says diffusion", holds=_says(Meaning.DIFFUSION), kind=Kind.DIFFUSION),
-    Rule(name="it says too little", holds=lambda e: True, kind=Kind.UNKNOWN),
+    Rule(name="it says too little", holds=_always, kind=Kind.UNKNOWN),
 )
 
 

@@ -1,4 +1,4 @@
-"""`quartet slots PATH`: what the classifier makes of a DICOM folder or of a file of JSON lines, for people and programs.
+"""`quartet slots PATH`: what the classifier makes of a DICOM folder or a file of JSON lines, for people and programs.
 
 Called by cli.py. The only writer to standard output here. A line of input is
 {"study": ..., "series": [{"headers": {keyword: value}}, ...]}, times in ms.
@@ -99,7 +99,7 @@ def _shown(headers: Mapping[str, object], keyword: str) -> str:
 def _is_dicom(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(132)
-    return start[128:] == b"DICM" or not start.lstrip()[:1] == b"{"
+    return start[128:] == b"DICM" or start.lstrip()[:1] != b"{"
 
 
 def _lines(path: Path) -> Iterator[FoundStudy]:

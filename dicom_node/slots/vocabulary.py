@@ -43,11 +43,12 @@ class Meaning(Enum):
     ELSEWHERE = "another body part"
 
 
-def _words(text: str) -> frozenset[str]:
+def words_of(text: str) -> frozenset[str]:
+    """The words of a list that is written as one text."""
     return frozenset(text.split())
 
 
-AGENTS = _words(
+AGENTS = words_of(
     "gd gad gado gadolinium gadol gadolin gadovist gadavist dotarem magnevist multihance prohance omniscan clariscan "
     "artirem elucirem vueway pixxoscan dotagraf gadoterate gadobutrol gadoterat gadobenate gadoteridol gadopiclenol "
     "km kontrast kontrastmittel kontrastmiddel kontrastmedel kontrastiem kontraste kontrastem kontrastu kontrastni "
@@ -56,40 +57,42 @@ AGENTS = _words(
     "контрастирования kl cm"
 )
 """Names of the agent, or of the giving of it."""
-WITH = _words(
+WITH = words_of(
     "w with mit m con com avec met med z s ze cu na nach post pos po dopo apres after despues depois efter etter "
     "jalkeen jalk p n posle nakon с после iv plus dupa sonrasi ile"
 )
 """Before an agent's name: given."""
-WITHOUT = _words(
+WITHOUT = words_of(
     "wo without no non not sans ohne o senza sin sem bez zonder uten utan uden ilman fara nem pre prae pred przed vor "
     "avant prima antes before voor for fore innan ennen inainte prije oncesi без до"
 )
 """Before an agent's name: not given (yet)."""
-WITHOUT_ALONE = _words(
+WITHOUT_ALONE = words_of(
     "nativ native nativo nativa natif natywny natywne natywna nativni nativne nativan nativno nativt blanco blanko "
     "plain basale unenhanced unenh noncontrast noncon nonenhanced nongad precontrast pregad pregd prekm premdc "
     "precontraste precontrasto prekontrast prekontrastno okm ohnekm vorkm kontrastsiz minusagent noc wocontrast "
     "wogad wogd withoutcontrast ukontrast"
 )
-GIVEN_ALONE = _words(
+GIVEN_ALONE = words_of(
     "plusagent postgd postgad postgado postgadolinium postcontrast postcon postkm postmdc postcontraste postcontrasto "
     "postkontrast postkontrastno postinj posgd poscontraste mkm nkm pkm nachkm kmgabe mitkm kontrastli kontrastlı "
     "enhanced enh enhancement ce cemr t1ce t1c t1gd t1gad t1km t1kl gdt1 mprgd wgad wgd wcontrast withcontrast pogd "
     "dopogd dopomdc conmdc apresgado gadoinj postc postk ivcontrast ivkm mpragec contrastenhanced iniettato iniettata "
     "contrastato contrastata contrastee injectee kontrastirana"
 )
-AFTER_ALONE = _words("post postiv")
-BEFORE_ALONE = _words("pre prae")
-DENIED = _words("no none nein non not minus nie kein keine nessuno ohne")
-WEAK_LAST = _words("c con plusatend gdc")
-NOT_AGENT_NEIGHBOURS = _words(
+AFTER_ALONE = words_of("post postiv")
+BEFORE_ALONE = words_of("pre prae")
+DENIED = words_of("no none nein non not minus nie kein keine nessuno ohne")
+WEAK_LAST = words_of("c con plusatend gdc")
+NOT_AGENT_NEIGHBOURS = words_of(
     "fossa fosse op operative operativ operatoire operation operatorio proc processing processed surgery surgical rt "
     "biopsy tx ictal treatment traumatic trauma mortem task stim training cerebellar central horn sat saturation scan "
     "chemo radiation cranial shim scanner train cal"
 )
 """Beside 'pre' or 'post' these say that something else than contrast agent is meant."""
-OTHER_CONTRASTS = _words("phase phasen mt mtc magnetization transfer high low multi suscept susceptibility soft tissue")
+OTHER_CONTRASTS = words_of(
+    "phase phasen mt mtc magnetization transfer high low multi suscept susceptibility soft tissue"
+)
 """'phase contrast' and the like are no agent."""
 GIVEN_SIGNS = ("造影", "增强", "增強", "조영증강", "조영후")
 NONE_SIGNS = ("平扫", "平掃", "単純", "造影前", "조영전", "增强前")
@@ -98,7 +101,7 @@ _LISTS = {
     Meaning.FLAIR: "flair fluid darkfluid df dafl tirm t2flair flairt2 cubeflair",
     Meaning.T1: "t1 t1w t1wi t1tse t1se t1fse st1w st1 t1tra t1sag t1cor",
     Meaning.T2: "t2 t2w t2wi t2tse t2fse t2tra t2sag t2cor frfse",
-    Meaning.T1_GRADIENT: "mprage mpr3d bravo fspgr spgr tfl vibe lava thrive tfe t1tfe efgre3d mpgr flash quick3d evibe",
+    Meaning.T1_GRADIENT: "mprage mpr3d bravo fspgr spgr tfl vibe lava thrive tfe t1tfe efgre3d mpgr flash evibe",
     Meaning.T1_TURBO: "cube space spc vista brainview mpv isofse xeta matrix",
     Meaning.DIXON: "dixon mdixon ideal flex qdixon",
     Meaning.FAT_PART: "fatonly",
@@ -113,7 +116,7 @@ _LISTS = {
     Meaning.FUNCTIONAL: "bold fmri rest resting rsfmri rfmri",
     Meaning.FIELD_MAP: "fieldmap fmap b0map b1map b1 tb1 afi b0field gremapping mpm vfa despot",
     Meaning.SUSCEPTIBILITY: "swi swan swip venbold qsm hemo medic merge minip swit2 t2star t2s fsbb",
-    Meaning.ANGIOGRAPHY: "tof mra mrv angio angiography angiographie angiografia angiogram venography cemra qisda mip3d "
+    Meaning.ANGIOGRAPHY: "tof mra mrv angio angiography angiographie angiografia angiogram venography cemra qisda "
     "venogram phlebo pca inhance willis vessels",
     Meaning.STEADY_STATE: "fiesta ciss trufi truefisp bffe bssfp dess psif fisp cisi",
     Meaning.OTHER_IR: "stir dir psir tsestir doubleir",

@@ -9,6 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from itertools import pairwise
 
 from dicom_node.slots import vocabulary as v
 
@@ -94,7 +95,7 @@ def _tokens(text: str) -> list[str]:
 
 def _meanings(tokens: list[str]) -> frozenset[v.Meaning]:
     found = {v.MEANINGS[token] for token in tokens if token in v.MEANINGS}
-    for pair in zip(tokens, tokens[1:], strict=False):
+    for pair in pairwise(tokens):
         if pair in v.PHRASES:
             found.add(v.PHRASES[pair])
         if pair in v.CANCELLED:
