@@ -138,7 +138,7 @@ def _untouched_volumes(called: Mask, truth: Mask, voxel_volume_mm3: float) -> ND
 
 def _found_by_size(truth: Mask, called: Mask, voxel_volume_mm3: float) -> dict[str, tuple[int, int]]:
     objects, count = cc3d.connected_components(truth, connectivity=CONNECTIVITY, return_N=True)
-    volumes = np.bincount(objects.ravel(), minlength=count + 1)[1:] * voxel_volume_mm3
+    volumes = np.asarray(np.bincount(objects.ravel(), minlength=count + 1)[1:] * voxel_volume_mm3, dtype=np.float64)
     found = np.bincount(objects[called], minlength=count + 1)[1:] > 0
     diameters = equivalent_diameter_mm(volumes)
     classes = {}

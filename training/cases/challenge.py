@@ -1,0 +1,126 @@
+"""BraTS-METS, UCSF-BMSR and BIDS layouts, as downloaded. Where a set does not say whether post-Gd T1 is a gradient or a
+spin echo, the caller says which slot it stands for.
+
+BraTS-METS: `BraTS-MET-00086-000/BraTS-MET-00086-000-{t1n,t1c,t2w,t2f,seg}.nii.gz`; 1 necrosis, 2 oedema, 3 enhancing,
+4 cavity.
+BraTS 2018: `Brats18_X/Brats18_X_{t1,t1ce,t2,flair,seg}.nii.gz`; 1 necrosis, 2 oedema, 4 enhancing.
+UCSF-BMSR: `100101A/100101A_{T1pre,T1post,FLAIR,seg}.nii.gz`.
+BIDS: `sub-X/[ses-Y/]anat/sub-X[_ce-...]_{T1w,FLAIR}.nii.gz`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicom_node.contract.slots import SequenceSlot
+from training.cases.case import CaseError, CaseFiles
+
+TUMOUR_CORE = (1, 3)
+"""BraTS-METS: necrosis and enhancing tumour, what the paper's radiologists outline."""
+TUMOUR_CORE_2018 = (1, 4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotChoice:
+    """What T1 images stand for where a set does not say."""
+
+    post: SequenceSlot = SequenceSlot.BRAVO
+    """Post-Gd T1: BRAVO (gradient echo) or POST_CUBE (spin echo)."""
+    use_pre: bool = True
+    """Whether pre-Gd T1 is given as PRE_CUBE."""
+
+    def __post_init__(self) -> None:
+        if self.post not in (SequenceSlot.BRAVO, SequenceSlot.POST_CUBE):
+            raise CaseError("post-Gd T1 stands for BRAVO or POST_CUBE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """File name endings of one data set."""
+
+    pre: tuple[str, ...]
+    post: tuple[str, ...]
+    flair: tuple[str, ...]
+    mask: tuple[str, ...]
+    labels: tuple[int, ...]
+
+
+BRATS_METS = _Layout(pre=("-t1n",), post=("-t1c",), flair=("-t2f",), mask=("-seg",), labels=TUMOUR_CORE)
+BRATS_2018 = _Layout(pre=("_t1",), post=("_t1ce",), flair=("_flair",), mask=("_seg",), labels=TUMOUR_CORE_2018)
+UCSF = _Layout(pre=("_T1pre",), post=("_T1post",), flair=("_FLAIR",), mask=("_seg",), labels=(1,))
+
+
+def list_brats(root: Path, choice: SlotChoice) -> list[CaseFiles]:
+    """Cases of BraTS-METS or BraTS 2018 below `root`; each folder tells by its file names which it is."""
+    found = [case for layout in (BRATS_METS, BRATS_2018) for case in _list(root, layout, choice)]
+    return _some(found, root, "*-t1c.nii.gz or *_t1ce.nii.gz")
+
+
+def list_ucsf(root: Path, choice: SlotChoice) -> list[CaseFiles]:
+    """Cases of UCSF-BMSR below `root`."""
+    return _some(_list(root, UCSF, choice), root, "*_T1post.nii.gz")
+
+
+def list_bids(root: Path, choice: SlotChoice, labels: tuple[int, ...] = (1,)) -> list[CaseFiles]:
+    """Subjects of a BIDS data set: post-Gd T1w carries the entity `ce-`; masks lie in derivatives or beside them."""
+    found = []
+    for anatomy in sorted(path for path in root.rglob("anat") if path.is_dir() and "derivatives" not in path.parts):
+        t1 = sorted(anatomy.glob("*_T1w.nii*"))
+        post = [path for path in t1 if "_ce-" in path.name]
+        pre = [path for path in t1 if "_ce-" not in path.name]
+        flair = sorted(anatomy.glob("*_FLAIR.nii*"))
+        sequences = _slots(choice, _first(pre), _first(post), _first(flair))
+        subject = "_".join(part for part in anatomy.relative_to(root).parts[:-1])
+        if sequences:
+            mask = _bids_mask(root, anatomy)
+            found.append(CaseFiles(name=subject, sequences=sequences, mask=mask, lesion_labels=labels))
+    return _some(found, root, "sub-*/anat/*_T1w.nii.gz")
+
+
+def _bids_mask(root: Path, anatomy: Path) -> Path | None:
+    places = [anatomy, *(root / "derivatives").glob(f"*/{anatomy.relative_to(root)}")]
+    patterns = ("*_mask.nii*", "*_dseg.nii*", "*_seg.nii*")
+    return _first([path for place in places for pattern in patterns for path in sorted(place.glob(pattern))])
+
+
+def _list(root: Path, layout: _Layout, choice: SlotChoice) -> list[CaseFiles]:
+    found = []
+    for post in _matching(root, layout.post):
+        stem = _stem(post)
+        name = next(stem.removesuffix(ending) for ending in layout.post if stem.endswith(ending))
+        beside = {_stem(path): path for path in post.parent.glob(f"{name}*.nii*")}
+        pick = _picker(beside, name)
+        sequences = _slots(choice, pick(layout.pre), post, pick(layout.flair))
+        found.append(CaseFiles(name=name, sequences=sequences, mask=pick(layout.mask), lesion_labels=layout.labels))
+    return found
+
+
+def _picker(beside: Mapping[str, Path], name: str) -> Callable[[tuple[str, ...]], Path | None]:
+    return lambda endings: next((beside[name + ending] for ending in endings if name + ending in beside), None)
+
+
+def _slots(choice: SlotChoice, pre: Path | None, post: Path | None, flair: Path | None) -> dict[SequenceSlot, Path]:
+    wanted = {
+        choice.post: post,
+        SequenceSlot.PRE_CUBE: pre if choice.use_pre else None,
+        SequenceSlot.FLAIR: flair,
+    }
+    return {slot: wanted[slot] for slot in SequenceSlot if wanted.get(slot) is not None}  # type: ignore[misc]
+
+
+def _matching(root: Path, endings: tuple[str, ...]) -> list[Path]:
+    return sorted(path for ending in endings for path in root.rglob(f"*{ending}.nii*"))
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def _first(paths: list[Path]) -> Path | None:
+    return paths[0] if paths else None
+
+
+def _some(found: list[CaseFiles], root: Path, wanted: str) -> list[CaseFiles]:
+    if not found:
+        raise CaseError(f"{root}: no case of this layout ({wanted})")
+    return found

@@ -1,0 +1,234 @@
+"""`python -m training.evaluate`: the paper's evaluation of a set of weights on patients with truth.
+
+Per patient and subset of sequences: voxel AUC, Dice, IoU, recall, precision, FPR, false-positive objects with
+26-connectivity without limit and from 10 mm3 up, sensitivity by lesion size. Writes table.md, evaluation.json and the paper's figures.
+Thresholds are the card's, or calibrated on other patients (Youden index, as in the paper, or Dice).
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from dicom_node.contract.slots import SequenceSlot
+from model.subsets import all_subsets, subset_name
+from training import figures
+from training.cases.case import CaseError
+from training.cases.challenge import SlotChoice
+from training.prepare import KINDS, Patient, Source, open_source
+from training.scores import PatientScores, Roc, dice_threshold, roc, score, youden_threshold
+from training.statistics import sensitivity_by_size, summarise, table
+from worker.errors import WorkerError
+from worker.inference.predict import Predictor, default_weights
+
+Present = tuple[bool, ...]
+RULES: dict[str, Callable[[Sequence[Roc]], float]] = {"youden": youden_threshold, "dice": dice_threshold}
+
+
+@dataclass(slots=True)
+class SubsetResult:
+    """One subset of sequences over all patients that have it."""
+
+    threshold: float
+    names: list[str] = field(default_factory=list)
+    scores: list[PatientScores] = field(default_factory=list)
+    rocs: list[Roc] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, object]:
+        """Summary, sensitivity by size and each patient's scores as plain values; what is undefined is null."""
+        return {
+            "threshold": self.threshold,
+            "patients": len(self.scores),
+            "summary": {name: _plain(asdict(value)) for name, value in summarise(self.scores).items()},
+            "lesions": sum(one.lesions for one in self.scores),
+            "found": sum(one.found for one in self.scores),
+            "by_size": {name: list(counts) for name, counts in sensitivity_by_size(self.scores).items()},
+            "each": [{"name": n, **_plain(asdict(s))} for n, s in zip(self.names, self.scores, strict=True)],
+        }
+
+
+def evaluate(
+    predictor: Predictor,
+    patients: Iterable[Patient],
+    subsets: Sequence[Present] | None = None,
+    threshold: Callable[[Present], float] | None = None,
+) -> dict[str, SubsetResult]:
+    """Score the weights. `subsets` None: all that each patient has; thresholds are the card's where none are given."""
+    results: dict[str, SubsetResult] = {}
+    for patient in patients:
+        if patient.truth is None:
+            continue
+        for present in _subsets_of(patient, subsets):
+            name = subset_name(present)
+            if name not in results:
+                chosen = threshold(present) if threshold is not None else predictor.identity(present).threshold
+                results[name] = SubsetResult(threshold=chosen)
+            _score_one(predictor, patient, present, results[name])
+    return results
+
+
+def _subsets_of(patient: Patient, subsets: Sequence[Present] | None) -> list[Present]:
+    if subsets is None:
+        return [patient.present]
+    return [
+        present
+        for present in subsets
+        if all(has or not wants for wants, has in zip(present, patient.present, strict=True))
+    ]
+
+
+def _score_one(predictor: Predictor, patient: Patient, present: Present, result: SubsetResult) -> None:
+    assert patient.truth is not None
+    probability = patient.on_truth(predictor.predict(patient.stack, present))
+    result.names.append(patient.name)
+    result.rocs.append(roc(probability, patient.truth, patient.measured))
+    result.scores.append(
+        score(
+            probability,
+            patient.truth,
+            patient.measured,
+            threshold=result.threshold,
+            voxel_volume_mm3=patient.truth_grid.voxel_volume_mm3,
+        )
+    )
+
+
+def calibrate(
+    predictor: Predictor, patients: Iterable[Patient], subsets: Sequence[Present], rule: str = "youden"
+) -> dict[str, float]:
+    """The threshold of each subset by a rule of `RULES`, from validation patients that have its sequences."""
+    rocs: dict[str, list[Roc]] = {}
+    for patient in patients:
+        if patient.truth is None or not patient.truth.any():
+            continue
+        for present in _subsets_of(patient, subsets):
+            probability = patient.on_truth(predictor.predict(patient.stack, present))
+            rocs.setdefault(subset_name(present), []).append(roc(probability, patient.truth, patient.measured))
+    return {name: RULES[rule](found) for name, found in rocs.items()}
+
+
+def write_report(out: Path, title: str, results: dict[str, SubsetResult]) -> None:
+    """table.md and evaluation.json of all subsets."""
+    out.mkdir(parents=True, exist_ok=True)
+    sizes = next(iter(results.values())).as_json()["by_size"] if results else {}
+    lines = [
+        f"# {title}",
+        "",
+        table({name: result.scores for name, result in results.items()})
+        if len(results) != 2
+        else "".join(table({name: result.scores}) for name, result in results.items()),
+    ]
+    assert isinstance(sizes, dict)
+    lines += ["| Subset | threshold | found | " + " | ".join(sizes) + " |", "|" + " --- |" * (3 + len(sizes))]
+    for name, result in results.items():
+        content = result.as_json()
+        by_size = sensitivity_by_size(result.scores)
+        cells = [f"{found}/{total}" for found, total in by_size.values()]
+        lines.append(
+            f"| {name} | {result.threshold:.3f} | {content['found']}/{content['lesions']} | {' | '.join(cells)} |"
+        )
+    (out / "table.md").write_text("\n".join(lines) + "\n")
+    raw = {name: result.as_json() for name, result in results.items()}
+    (out / "evaluation.json").write_text(json.dumps({"title": title, "subsets": raw}, indent=1, allow_nan=False) + "\n")
+
+
+def _plain(values: dict[str, object]) -> dict[str, object]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line. Exit code 2 with one plain line where data or weights cannot be used."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description="Evaluate weights as the paper does: per patient, by voxel and by lesion.",
+        epilog="example: python -m training.evaluate --cases brats /data/brats --post-gd POST_CUBE --out report/brats",
+    )
+    parser.add_argument("--cases", nargs=2, metavar=("LAYOUT", "DIR"), required=True, help=f"one of {', '.join(KINDS)}")
+    parser.add_argument("--weights", type=Path, default=None, help="folder of weights (default: those of this release)")
+    parser.add_argument(
+        "--post-gd",
+        choices=["BRAVO", "POST_CUBE"],
+        default="BRAVO",
+        help="slot of post-Gd T1 where the set does not say",
+    )
+    parser.add_argument("--without-pre", action="store_true", help="leave pre-Gd T1 out")
+    parser.add_argument("--all-subsets", action="store_true", help="every subset of the sequences that a patient has")
+    parser.add_argument("--calibrate", nargs=2, metavar=("LAYOUT", "DIR"), help="take thresholds from these patients")
+    parser.add_argument("--rule", choices=sorted(RULES), default="youden", help="rule of --calibrate (paper: youden)")
+    parser.add_argument("--out", type=Path, default=Path("report/evaluation"), help="folder of the report")
+    given = parser.parse_args(arguments)
+    try:
+        run(given, Console())
+    except (CaseError, WorkerError) as error:
+        print(f"training.evaluate: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def run(given: argparse.Namespace, console: Console) -> None:
+    """Evaluate as asked, print the table and write the report with its figures."""
+    choice = SlotChoice(post=SequenceSlot(given.post_gd), use_pre=not given.without_pre)
+    source = open_source(given.cases[0], Path(given.cases[1]), choice)
+    predictor = Predictor(given.weights or default_weights())
+    subsets = all_subsets() if given.all_subsets else None
+    thresholds: dict[str, float] = {}
+    if given.calibrate:
+        validation = open_source(given.calibrate[0], Path(given.calibrate[1]), choice)
+        thresholds = calibrate(
+            predictor, _shown(validation, "calibrate", console), subsets or all_subsets(), given.rule
+        )
+
+    def threshold(present: Present) -> float:
+        return thresholds.get(subset_name(present), predictor.identity(present).threshold)
+
+    results = evaluate(predictor, _shown(source, "evaluate", console), subsets, threshold)
+    if not results:
+        raise CaseError(f"{given.cases[1]}: no patient with a truth mask")
+    write_report(given.out, f"{predictor.card.name} {predictor.card.version} on {given.cases[0]}", results)
+    figures.write_curves({name: result.rocs for name, result in results.items()}, given.out)
+    figures.write_boxes({name: result.scores for name, result in results.items()}, given.out)
+    figures.write_mosaic(_mosaic_rows(predictor, source, threshold), given.out)
+    console.print((given.out / "table.md").read_text(), markup=False)
+    console.print(f"report in {given.out}")
+
+
+def _shown(source: Source, what: str, console: Console) -> Iterable[Patient]:
+    return track(source, description=what, total=len(source.names), console=console)
+
+
+MOSAIC_ROWS = 6
+
+
+def _mosaic_rows(
+    predictor: Predictor, source: Source, threshold: Callable[[Present], float]
+) -> list[figures.MosaicRow]:
+    rows = []
+    for index in range(min(MOSAIC_ROWS, len(source.names))):
+        patient = source.get(index)
+        if patient.truth is None or not patient.truth.any():
+            continue
+        probability = predictor.predict(patient.stack, patient.present)
+        truth = patient.truth_on_model_grid()
+        z = int(np.argmax(truth.sum(axis=(1, 2))))
+        background = next(patient.stack[c, z] for c in (2, 0, 3, 1) if patient.present[c])
+        rows.append(
+            figures.MosaicRow(
+                name=patient.name,
+                background=background,
+                probability=probability[z],
+                truth=truth[z],
+                threshold=threshold(patient.present),
+            )
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
