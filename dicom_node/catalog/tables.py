@@ -12,7 +12,6 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -100,6 +99,9 @@ studies = Table(
     _moment("last_received_at"),
     _count("objects", 0),  # grows with every object: whoever saw the number saw the object
     Column("job_id", String(64), nullable=True),  # of the newest snapshot
+    Column(
+        "verdict", JsonText, nullable=True
+    ),  # every series as it was sorted last: a SnapshotSeries, instances counted
     _moment("created_at"),
     _moment("changed_at"),
 )
@@ -112,10 +114,6 @@ series = Table(
     _text("series_instance_uid"),
     _text("headers_of"),  # the smallest SOP Instance UID: the same whatever came first
     Column("headers", JsonText, nullable=False),  # of that object
-    Column("slot", String(16), nullable=True),
-    Column("chosen", Boolean, nullable=False, default=False),
-    Column("confidence", Float, nullable=True),  # null: not sorted yet
-    Column("reasons", JsonText, nullable=True),
     UniqueConstraint("study_id", "series_instance_uid"),
 )
 
@@ -171,6 +169,7 @@ jobs = Table(
     _count("first_attempt", 1),  # of this round: a person's retry begins a new one
     _count("rings", 0),  # of this attempt
     _moment("rung_at", known=False),
+    _moment("begun_at", known=False),  # when this attempt was first seen to live
     Column("outcome", Text, nullable=True),  # the JobOutcome as JSON
     _moment("created_at"),
     _moment("finished_at", known=False),
@@ -182,7 +181,7 @@ attempts = Table(
     Column("job_id", String(64), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
     _moment("rung_at"),
-    _moment("began_at", known=False),
+    _moment("begun_at", known=False),
     _moment("ended_at", known=False),
     _text("reason", default=""),
 )

@@ -117,14 +117,14 @@ class Lifecycle:
             self._known_snapshot(connection, before[request.snapshot_digest], now)
             return
         jobs.add(connection, study.id, request, now)
-        studies.apply(connection, study.id, StudyEvent.JOB_MADE, now)
+        studies.apply(connection, study.id, StudyEvent.SNAPSHOT_TAKEN, now)
         log.info("A study is complete.", extra={"study": study.id, "job": request.job_id, "reason": why})
 
     def _known_snapshot(self, connection: Connection, job: jobs.Job, now: datetime) -> None:
         """The same input as before: nothing new is made; the study takes the state that its job is in."""
         jobs.supersede(connection, job.study_id, job.id)
         jobs.reopen(connection, job.id)
-        studies.apply(connection, job.study_id, StudyEvent.JOB_MADE, now)
+        studies.apply(connection, job.study_id, StudyEvent.SNAPSHOT_TAKEN, now)
         if job.state is JobState.COMPLETED:
             studies.apply(connection, job.study_id, StudyEvent.JOB_COMPLETED, now)
             settle_delivered(connection, job.study_id, job.id, now)
@@ -147,7 +147,7 @@ def settle_delivered(connection: Connection, study_id: str, job_id: str, now: da
     if bad:
         names = ", ".join(one.destination for one in bad)
         studies.apply(
-            connection, study_id, StudyEvent.DELIVERY_REFUSED, now, reason=f"not delivered to {names}; see quartet show"
+            connection, study_id, StudyEvent.DELIVERY_ENDED, now, reason=f"not delivered to {names}; see quartet show"
         )
     else:
         studies.apply(connection, study_id, StudyEvent.DELIVERED, now)
