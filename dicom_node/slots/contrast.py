@@ -13,8 +13,8 @@ from typing import Final
 
 from dicom_node.slots.evidence import Evidence
 from dicom_node.slots.kinds import T1_KINDS, Kind
-from dicom_node.slots.order import Order, order_of
-from dicom_node.slots.words import NO_WORDS, Said
+from dicom_node.slots.order import Order, Session, order_of
+from dicom_node.slots.words import Said
 
 TAG_COST = 4.0
 """A contrast tag names an agent, wrongly. It happens: some scanners write it into the whole examination."""
@@ -24,15 +24,12 @@ WORD_COST = 3.0
 """A description says with or without, wrongly: about one in ten or twenty."""
 WEAK_WORD_COST = 2.3
 """A lone C at the end of a description, or the protocol's name."""
-SILENT_TAG_COST = 1.0
-SILENT_WORD_COST = 0.7
-"""Given, and silent, where another T1 of the study speaks."""
 BOLUS_COST = 2.5
 """A bolus perfusion without agent."""
 NO_T1_BEFORE_COST = 3.5
 NO_T1_AFTER_COST = 3.5
 """Hospitals image T1 on both sides of the agent: no T1-weighted series before it, or none after."""
-PERHAPS_T1_AFTER_COST = 1.8
+PERHAPS_T1_COST = 1.8
 """As above, where the only one is a series that may be T1-weighted."""
 NOT_SPLIT_COST = 3.0
 NOT_SPLIT_2D_COST = 1.5
@@ -51,6 +48,8 @@ _PERHAPS_T1: Final = frozenset(
 )  # fmt: skip
 """Kinds that words or gaps in the header may have taken from a T1-weighted series."""
 _LONG_TE_MS = 50.0
+_SURVEY_TE_MS = 1.8
+"""The 3D surveys that precede an examination are faster than any T1 volume of a head."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,21 +78,27 @@ def opinions(
     evidence: Sequence[Evidence], kinds: Sequence[Kind], fixed: Sequence[bool | None]
 ) -> tuple[ContrastOpinion, ...]:
     """One opinion for each series. `fixed`: True or False where a site rule settles it, else None."""
-    own = [_own(e, kind, f, evidence) for e, kind, f in zip(evidence, kinds, fixed, strict=True)]
-    _count_silence(own, evidence, kinds)
+    own = tuple(_own(e, kind, f, evidence) for e, kind, f in zip(evidence, kinds, fixed, strict=True))
     certain = {i for i, kind in enumerate(kinds) if kind in T1_KINDS}
-    perhaps = {i for i, kind in enumerate(kinds) if kind in _PERHAPS_T1 and _may_be_t1(evidence[i])}
+    perhaps = {i for i, kind in enumerate(kinds) if kind in _PERHAPS_T1 and _may_be_t1(evidence[i], kind)}
     telling = {i for i, o in enumerate(own) if o.direct is not Said.NOTHING or o.before or o.after}
     order = order_of(evidence, sorted(certain | perhaps | telling))
     given = [_alone(o) for o in own]
     notes: list[list[str]] = [[] for _ in own]
-    if not order.unplaced & (certain | perhaps):
+    if not order.unplaced & (certain | perhaps) and sum(_holds(s, certain | perhaps) for s in order.sessions) == 1:
         _weigh_sessions(order, evidence, kinds, own, certain, perhaps, given, notes)
     return tuple(_opinion(o, p, tuple(n)) for o, p, n in zip(own, given, notes, strict=True))
 
 
-def _may_be_t1(e: Evidence) -> bool:
-    return e.te_ms is None or e.te_ms < _LONG_TE_MS
+def _holds(session: Session, indices: set[int]) -> bool:
+    return any(i in indices for moment in session.moments for i in moment)
+
+
+def _may_be_t1(e: Evidence, kind: Kind) -> bool:
+    """Whether physics leaves open that a series of one of those kinds is a 3D T1, or an unknown one any T1."""
+    if e.te_ms is not None and (e.te_ms >= _LONG_TE_MS or (kind is Kind.LOCALIZER and e.te_ms < _SURVEY_TE_MS)):
+        return False
+    return kind is Kind.UNKNOWN or e.volumetric is not False
 
 
 def _own(e: Evidence, kind: Kind, fixed: bool | None, study: Sequence[Evidence]) -> _Own:
@@ -147,21 +152,6 @@ def _tells_series(e: Evidence, study: Sequence[Evidence]) -> bool:
     if e.protocol.contrast is Said.NOTHING or e.manufacturer.startswith("ge"):
         return False
     return sum(other.protocol_name == e.protocol_name for other in study) == 1
-
-
-def _count_silence(own: list[_Own], evidence: Sequence[Evidence], kinds: Sequence[Kind]) -> None:
-    t1 = [i for i, kind in enumerate(kinds) if kind in T1_KINDS]
-    tagged = any(evidence[i].agent is Said.GIVEN for i in t1)
-    worded = any(evidence[i].description.contrast in {Said.GIVEN, Said.PERHAPS_GIVEN} for i in t1)
-    for i in t1:
-        e, o = evidence[i], own[i]
-        extra = SILENT_TAG_COST * (tagged and e.agent is Said.NOTHING)
-        if worded and e.description is not NO_WORDS and e.description.contrast is Said.NOTHING:
-            extra += SILENT_WORD_COST
-        if extra:
-            own[i] = _Own(
-                before=o.before, after=o.after + extra, direct=o.direct, conflict=o.conflict, reasons=o.reasons
-            )
 
 
 def _alone(o: _Own) -> float:
@@ -221,9 +211,9 @@ def _session_costs(
         cost = sum(own[i].before for moment in moments[:k] for i in moment)
         cost += sum(own[i].after for moment in moments[k:] for i in moment)
         if not any(sure[:k]):
-            cost += NO_T1_BEFORE_COST
+            cost += PERHAPS_T1_COST if any(maybe[:k]) else NO_T1_BEFORE_COST
         if not any(sure[k:]):
-            cost += min(PERHAPS_T1_AFTER_COST, none_after) if any(maybe[k:]) else none_after
+            cost += min(PERHAPS_T1_COST, none_after) if any(maybe[k:]) else none_after
         cost += sum(price for first, last, price in pairs if not first < k <= last)
         costs.append(cost)
     return costs

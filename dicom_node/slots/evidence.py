@@ -89,17 +89,16 @@ def read_evidence(headers: Mapping[str, object]) -> Evidence:
     get = headers.get
     image_type = values.codes(get("ImageType")) | values.codes(get("FrameType"))
     field_t = values.positive(get("MagneticFieldStrength"))
-    manufacturer = values.text(get("Manufacturer")).lower()
+    manufacturer = values.name(get("Manufacturer"))
     protocol_name = values.text(get("ProtocolName"))
     description = values.text(get("SeriesDescription"))
     return Evidence(
-        modality=values.text(get("Modality")).upper(),
+        modality=values.name(get("Modality")).upper(),
         sop_class=values.text(get("SOPClassUID")),
         device=(
             manufacturer,
-            values.text(get("ManufacturerModelName")),
-            values.text(get("DeviceSerialNumber")),
-            values.text(get("StationName")),
+            values.name(get("ManufacturerModelName")),
+            values.name(get("DeviceSerialNumber")),
             field_t / 10_000 if field_t is not None and field_t > 100 else field_t,
         ),
         manufacturer=manufacturer,
@@ -192,14 +191,13 @@ def _agent(headers: Mapping[str, object]) -> Said:
     administered = values.text(headers.get("ContrastBolusAgentAdministered")).upper()
     if administered in {"YES", "NO"}:
         return Said.GIVEN if administered == "YES" else Said.NOT_GIVEN
-    named = headers.get("ContrastBolusAgent")
-    told = str(named).strip().lower() if isinstance(named, str | int | float) else values.text(named).lower()
-    sequence = headers.get("ContrastBolusAgentSequence")
-    if told in _NO_AGENT or (told and set(told) <= set("-./0x? ")):
-        return Said.NOT_GIVEN if told in _SAYS_NO else Said.NOTHING
-    if told:
+    told = values.text(headers.get("ContrastBolusAgent")).lower()
+    if told in _SAYS_NO or str(headers.get("ContrastBolusAgent")).strip().lower() == "none":
+        return Said.NOT_GIVEN if headers.get("ContrastBolusAgent") is not None else Said.NOTHING
+    if any(c.isalpha() for c in told) and told not in _SAYS_NOTHING:
         heard = read(told).contrast
-        return Said.NOT_GIVEN if heard is Said.NOT_GIVEN else Said.BOTH if heard is Said.BOTH else Said.GIVEN
+        return heard if heard in {Said.NOT_GIVEN, Said.BOTH} else Said.GIVEN
+    sequence = headers.get("ContrastBolusAgentSequence")
     if isinstance(sequence, list) and sequence and isinstance(sequence[0], Mapping) and sequence[0]:
         return Said.GIVEN
     return Said.GIVEN if values.positive(headers.get("ContrastBolusVolume")) else Said.NOTHING
@@ -209,7 +207,7 @@ _SAYS_NO = words_of(
     "none no n without ohne kein keine nein non sans aucun senza nessuno sin ninguno sem nenhum bez brak geen zonder "
     "ingen uten utan uden nincs yok false nil null native nativ w/o wo o.km okm"
 ) | {"no contrast", "non contrast", "without contrast", "not given", "ohne km", "kein km", "sans contraste"}
-_NO_AGENT = _SAYS_NO | {"", "unknown", "n/a", "na", "yes/no", "other", "true/false"}
+_SAYS_NOTHING = frozenset({"unknown", "n/a", "na", "yes/no", "other", "true/false"})
 
 
 def _slices(headers: Mapping[str, object]) -> int | None:

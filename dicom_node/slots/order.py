@@ -140,7 +140,7 @@ def _out_of_order(evidence: Sequence[Evidence], times: dict[int, float]) -> set[
 
 def _too_soon(a: Evidence, b: Evidence, apart_s: float) -> bool:
     """Two 3D scans of different timing that begin within seconds: one of the two clocks is not of the scan."""
-    if not SAME_MOMENT_S < apart_s < SHORTEST_3D_S or not (a.volumetric and b.volumetric):
+    if not SAME_MOMENT_S < apart_s < SHORTEST_3D_S or a.volumetric is False or b.volumetric is False:
         return False
     return (a.tr_ms, a.te_ms, a.ti_ms) != (b.tr_ms, b.te_ms, b.ti_ms)
 

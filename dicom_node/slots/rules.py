@@ -216,7 +216,9 @@ def _bolus_perfusion(e: Evidence) -> bool:
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         name="the SOP class or modality is not MR",
-        holds=lambda e: e.modality not in {"", "MR"} or (bool(e.sop_class) and e.sop_class not in _MR_CLASSES),
+        holds=lambda e: (
+            e.modality not in {"", "MR"} or (e.sop_class.startswith("1.2.") and e.sop_class not in _MR_CLASSES)
+        ),
         kind=Kind.NOT_MR,
     ),
     Rule(

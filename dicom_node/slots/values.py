@@ -11,6 +11,7 @@ from datetime import date
 _SPLIT = re.compile(r"[\\/|]")
 _TIME = re.compile(r"(\d{2}):?(\d{2}):?(\d{1,2}(?:\.\d*)?)?$")
 _DATE = re.compile(r"(\d{4})[-./]?(\d{2})[-./]?(\d{2})")
+_NAME = re.compile(r"[^\W\d_]|\d{3}")
 _ABSENT = frozenset({"", "none", "n/a", "na", "null", "unknown", "nan"})
 
 
@@ -48,6 +49,12 @@ def text(value: object) -> str:
     else:
         found = str(value).strip()
     return "" if found.lower() in _ABSENT else found
+
+
+def name(value: object) -> str:
+    """A name of something: text in lower case that has a letter or several digits; else empty, as it names nothing."""
+    found = text(value).lower()
+    return found if _NAME.search(found) else ""
 
 
 def codes(value: object) -> frozenset[str]:

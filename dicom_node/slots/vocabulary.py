@@ -51,9 +51,9 @@ def words_of(text: str) -> frozenset[str]:
 AGENTS = words_of(
     "gd gad gado gadolinium gadol gadolin gadovist gadavist dotarem magnevist multihance prohance omniscan clariscan "
     "artirem elucirem vueway pixxoscan dotagraf gadoterate gadobutrol gadoterat gadobenate gadoteridol gadopiclenol "
-    "km kontrast kontrastmittel kontrastmiddel kontrastmedel kontrastiem kontraste kontrastem kontrastu kontrastni "
-    "contrast contrasto contraste contrastes contrastmiddel contr kontr mdc mezzo inj injection injektion injecte "
-    "injectie inyeccion civ contrasten tehosteaine tehoste varjoaine kontrastom контраст контрастом контраста "
+    "km kontrast kontrastmittel kontrastmiddel kontrastmedel kontrastiem kontraste kontrastem kontrastu kontrascie "
+    "kontrastni contrast contrasto contraste contrastes contrastmiddel contr kontr mdc mezzo inj injection injektion "
+    "injecte injectie inyeccion civ contrasten tehosteaine tehoste varjoaine kontrastom контраст контрастом контраста "
     "контрастирования kl cm"
 )
 """Names of the agent, or of the giving of it."""
@@ -80,8 +80,13 @@ GIVEN_ALONE = words_of(
     "dopogd dopomdc conmdc apresgado gadoinj postc postk ivcontrast ivkm mpragec contrastenhanced iniettato iniettata "
     "contrastato contrastata contrastee injectee kontrastirana"
 )
+SHORT_AGENTS = frozenset({"con", "c"})
+"""After a negation these are an agent too."""
+WITHOUT_LAST = frozenset({"wo", "without"})
+"""At the end of a text these need no agent's name."""
 AFTER_ALONE = words_of("post postiv")
 BEFORE_ALONE = words_of("pre prae")
+AND = words_of("and und et e y en og och i a ve ja si")
 DENIED = words_of("no none nein non not minus nie kein keine nessuno ohne")
 WEAK_LAST = words_of("c con plusatend gdc")
 NOT_AGENT_NEIGHBOURS = words_of(

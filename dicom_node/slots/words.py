@@ -88,8 +88,8 @@ def _tokens(text: str) -> list[str]:
             found.append(whole)
             continue
         parts = [part.lower() for part in _PARTS.findall(token)]
-        known = [part for part in parts if len(part) > 1 and part in v.KNOWN]
-        found.extend(known or [whole])
+        known = any(len(part) > 1 and part in v.KNOWN for part in parts)
+        found.extend((part for part in parts if len(part) > 1) if known else [whole])
     return found
 
 
@@ -110,36 +110,50 @@ def _contrast(tokens: list[str]) -> tuple[Said, str]:
     given, none, weak = "", "", ""
     place = 0
     while place < len(tokens):
-        token = tokens[place]
-        agent = next((p for p in range(place + 1, min(place + 3, len(tokens))) if tokens[p] in v.AGENTS), None)
-        before = tokens[place - 1] if place else ""
-        after = tokens[place + 1] if place + 1 < len(tokens) else ""
-        if token in v.WITHOUT_ALONE or (token in v.WITHOUT and (agent is not None or after in {"con", "c"})):
-            none, place = f"{token} {tokens[agent]}" if agent is not None else token, agent or place
-            place += after in {"con", "c"} and agent is None
-        elif token in v.WITH and agent is not None:
-            given, place = f"{token} {tokens[agent]}", agent
-            if place + 1 < len(tokens) and tokens[place + 1] in v.DENIED:
-                given, none = "", tokens[agent]
-        elif token in v.AFTER_ALONE and not {before, after} & v.NOT_AGENT_NEIGHBOURS:
-            given = token
-        elif token in v.BEFORE_ALONE and not {before, after} & v.NOT_AGENT_NEIGHBOURS:
-            none = token
-        elif token in v.GIVEN_ALONE:
-            given = token
-        elif token in v.AGENTS and before not in v.OTHER_CONTRASTS:
-            if after in v.DENIED:
-                none = token
-            else:
-                given = token
-        elif place == len(tokens) - 1 and place and token in v.WEAK_LAST:
-            weak = token
-        place += 1
+        said, word, place = _phrase(tokens, place)
+        if said in {Said.GIVEN, Said.BOTH}:
+            given = word
+        if said in {Said.NOT_GIVEN, Said.BOTH}:
+            none = word
+        if said is Said.PERHAPS_GIVEN:
+            weak = word
     if given and none:
         return Said.BOTH, f"{given}, {none}"
     if given or none:
         return (Said.GIVEN, given) if given else (Said.NOT_GIVEN, none)
     return (Said.PERHAPS_GIVEN, weak) if weak else (Said.NOTHING, "")
+
+
+def _phrase(tokens: list[str], place: int) -> tuple[Said, str, int]:
+    """What the words from `place` say, and where the next phrase begins."""
+    token, last = tokens[place], len(tokens) - 1
+    before, after = tokens[place - 1] if place else "", tokens[place + 1] if place < last else ""
+    agent = next((p for p in (place + 1, place + 2) if p <= last and tokens[p] in v.AGENTS), None)
+    beside = {before, after} & v.NOT_AGENT_NEIGHBOURS
+    if token in v.WITHOUT and (agent is not None or after in v.SHORT_AGENTS):
+        end = place + 1 if agent is None else agent
+        both = _joined(tokens, place, v.WITH)
+        return (Said.BOTH if both else Said.NOT_GIVEN), f"{token} {tokens[end]}", end + 1
+    if token in v.WITHOUT_ALONE or (token in v.WITHOUT_LAST and place == last):
+        return Said.NOT_GIVEN, token, place + 1
+    if token in v.WITH and agent is not None:
+        denied = agent < last and tokens[agent + 1] in v.DENIED
+        both = _joined(tokens, place, v.WITHOUT)
+        return (Said.NOT_GIVEN if denied else Said.BOTH if both else Said.GIVEN), f"{token} {tokens[agent]}", agent + 1
+    if (token in v.AFTER_ALONE and not beside) or token in v.GIVEN_ALONE:
+        return Said.GIVEN, token, place + 1
+    if token in v.BEFORE_ALONE and not beside:
+        return Said.NOT_GIVEN, token, place + 1
+    if token in v.AGENTS and before not in v.OTHER_CONTRASTS:
+        return (Said.NOT_GIVEN if after in v.DENIED else Said.GIVEN), token, place + 1
+    if token in v.WEAK_LAST and 0 < place == last:
+        return Said.PERHAPS_GIVEN, token, place + 1
+    return Said.NOTHING, "", place + 1
+
+
+def _joined(tokens: list[str], place: int, opposite: frozenset[str]) -> bool:
+    """Whether an 'and' joins the word to its opposite: with and without contrast."""
+    return place >= 2 and tokens[place - 1] in v.AND and tokens[place - 2] in opposite
 
 
 def _unspaced(text: str) -> tuple[Said, str]:
