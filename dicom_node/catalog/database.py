@@ -1,4 +1,4 @@
-"""Opens the catalog, brings its tables up to date, and hands out transactions. Every room of catalog/ gets a `Database`.
+"""Opens the catalog, brings its tables up to date, and hands out transactions.
 
 One writer at a time on both databases (BEGIN IMMEDIATE on SQLite, an advisory lock on PostgreSQL), so that each write
 reads what the last one left and needs no further locks; readers see a consistent state and wait for nobody.
@@ -53,16 +53,15 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is alone in writing; committed at the end of the block, undone by an exception."""
-        with self._explained():
-            with self.engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
-                if connection.dialect.name == "postgresql":
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK})
-                yield connection
+        with self._explained(), self.engine.execution_options(**{_WRITES: True}).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK})
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction for reading one consistent state."""
-        with self._explained(), self.engine.connect() as connection, connection.begin():
+        with self._explained(), self.engine.begin() as connection:
             yield connection
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """What is owed to each destination: the objects of one result together, so that nothing partial counts as delivered.
 
-The deliverer reads `due` and records what came of each try; the receiver records what a PACS says of a commitment.
+The deliverer reads `due` and records what came of each try, then calls study.lifecycle.settle_delivered in the same
+transaction; the receiver records what a PACS says of a commitment. While a study is held nothing of it goes out.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -8,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
 
-from dicom_node.catalog.tables import deliveries, items, jobs
+from dicom_node.catalog.tables import deliveries, items, jobs, studies
 from dicom_node.contract.messages import Product, ProductFile
+from dicom_node.study.states import StudyState
 
 
 class DeliveryState(StrEnum):
@@ -27,6 +29,12 @@ class DeliveryState(StrEnum):
     """Tried for as long as the settings allow."""
     SUPERSEDED = "superseded"
     """A newer result took its place before anything of it was sent."""
+
+
+UNENDED = (DeliveryState.PENDING.value, DeliveryState.COMMITTING.value)
+"""States in which something is still owed."""
+UNTAKEN = (DeliveryState.REFUSED.value, DeliveryState.GIVEN_UP.value)
+"""States that ended without the destination having it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,8 +94,15 @@ def due(connection: Connection, now: datetime, destination: str | None = None) -
     condition = [deliveries.c.state == DeliveryState.PENDING.value, deliveries.c.next_try_at <= now]
     if destination is not None:
         condition.append(deliveries.c.destination == destination)
-    rows = connection.execute(select(deliveries).where(*condition).order_by(deliveries.c.owed_since, deliveries.c.id))
+    rows = connection.execute(
+        select(deliveries).where(*condition, _not_held()).order_by(deliveries.c.owed_since, deliveries.c.id)
+    )
     return [_owed(connection, row._asdict()) for row in rows.all()]
+
+
+def _not_held() -> ColumnElement[bool]:
+    held = select(jobs.c.id).join(studies, studies.c.id == jobs.c.study_id)
+    return deliveries.c.job_id.not_in(held.where(studies.c.state == StudyState.HELD.value))
 
 
 def overdue_commitments(connection: Connection, asked_before: datetime, destination: str) -> list[OwedDelivery]:
@@ -96,6 +111,7 @@ def overdue_commitments(connection: Connection, asked_before: datetime, destinat
         select(deliveries).where(
             deliveries.c.state == DeliveryState.COMMITTING.value,
             deliveries.c.destination == destination,
+            _not_held(),
             or_(deliveries.c.asked_at.is_(None), deliveries.c.asked_at < asked_before),
         )
     )
@@ -106,6 +122,18 @@ def of_job(connection: Connection, job_id: str) -> list[OwedDelivery]:
     """All deliveries of a result."""
     rows = connection.execute(select(deliveries).where(deliveries.c.job_id == job_id).order_by(deliveries.c.id))
     return [_owed(connection, row._asdict()) for row in rows.all()]
+
+
+def unended(connection: Connection, job_id: str) -> bool:
+    """Whether some of a result is still owed to a destination."""
+    found = select(deliveries.c.id).where(deliveries.c.job_id == job_id, deliveries.c.state.in_(UNENDED)).limit(1)
+    return connection.scalar(found) is not None
+
+
+def untaken(connection: Connection, job_id: str) -> list[str]:
+    """Destinations that did not take a result."""
+    found = select(deliveries.c.destination).where(deliveries.c.job_id == job_id, deliveries.c.state.in_(UNTAKEN))
+    return list(connection.scalars(found.order_by(deliveries.c.destination)))
 
 
 def _owed(connection: Connection, row: Mapping[str, object]) -> OwedDelivery:
@@ -138,7 +166,7 @@ def record_delivered(connection: Connection, delivery_id: int, now: datetime, re
 
 
 def record_retry(connection: Connection, delivery_id: int, next_try_at: datetime, reason: str) -> None:
-    """A try failed in a way that another can mend."""
+    """A try failed in a way that another can mend. Nothing is taken back from what ended: then nothing changes."""
     _record(
         connection,
         delivery_id,
@@ -211,6 +239,32 @@ def supersede(connection: Connection, study_id: str, by_job_id: str) -> None:
             deliveries.c.attempts == 0,
         )
         .values(state=DeliveryState.SUPERSEDED.value, reason=f"superseded by {by_job_id} before it was sent")
+    )
+
+
+def revive(connection: Connection, job_id: str, now: datetime) -> None:
+    """This result is the study's newest again: what was superseded before it was sent is owed after all."""
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.job_id == job_id, deliveries.c.state == DeliveryState.SUPERSEDED.value)
+        .values(state=DeliveryState.PENDING.value, reason="", next_try_at=now, owed_since=now)
+    )
+
+
+def begin_again(connection: Connection, study_id: str, now: datetime) -> None:
+    """A person wants what destinations did not take to be tried again."""
+    own = select(jobs.c.id).where(jobs.c.study_id == study_id)
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.job_id.in_(own), deliveries.c.state.in_(UNTAKEN))
+        .values(
+            state=DeliveryState.PENDING.value,
+            reason="",
+            attempts=0,
+            next_try_at=now,
+            owed_since=now,
+            finished_at=None,
+        )
     )
 
 

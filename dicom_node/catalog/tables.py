@@ -38,7 +38,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         moment = value.astimezone(UTC)
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _: Dialect) -> datetime | None:
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -50,10 +50,10 @@ class JsonText(TypeDecorator[Any]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: Any, _: Dialect) -> str | None:
         return None if value is None else json.dumps(value, default=str)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+    def process_result_value(self, value: str | None, _: Dialect) -> Any:
         return None if value is None else json.loads(value)
 
 
@@ -99,9 +99,7 @@ studies = Table(
     _moment("last_received_at"),
     _count("objects", 0),  # grows with every object: whoever saw the number saw the object
     Column("job_id", String(64), nullable=True),  # of the newest snapshot
-    Column(
-        "verdict", JsonText, nullable=True
-    ),  # every series as it was sorted last: a SnapshotSeries, instances counted
+    Column("verdict", JsonText, nullable=True),  # its series as sorted last: SnapshotSeries, instances counted
     _moment("created_at"),
     _moment("changed_at"),
 )

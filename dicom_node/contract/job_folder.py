@@ -2,7 +2,7 @@
 
     jobs/<job_id>/request.json          the node writes it once, whole, before the doorbell rings
     jobs/<job_id>/attempt-<n>/          the worker's bench: progress.json (its heartbeat) and half-made products
-    jobs/<job_id>/attempt-<n>/failure.json   what a failed attempt says; it never becomes the outcome, so the next may try
+    jobs/<job_id>/attempt-<n>/failure.json   what a failed attempt says; never the outcome, so the next may try
     jobs/<job_id>/outcome/              an attempt folder renamed when it is whole: outcome.json and the products
 
 The first whole outcome wins: a rename onto a non-empty folder fails, so a second run of one job is harmless.
@@ -123,6 +123,12 @@ class JobFolder:
             return from_json(JobOutcome, (self.attempt(attempt) / "failure.json").read_bytes())
         except FileNotFoundError:
             return None
+
+    def set_aside(self, outcome: JobOutcome) -> None:
+        """Make way for another round after a refusal: the outcome folder becomes refused-<n>. Again changes nothing."""
+        if (found := self.read_outcome()) is not None and found.attempt == outcome.attempt:
+            self.outcome.rename(self.path / f"refused-{outcome.attempt}")
+            sync_folder(self.path)
 
     def read_outcome(self) -> JobOutcome | None:
         """The published outcome, or None while there is none."""

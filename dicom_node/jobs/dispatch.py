@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from dicom_node.catalog import jobs
+from dicom_node.catalog import jobs, studies
 from dicom_node.catalog.database import Database
+from dicom_node.catalog.jobs import Job, JobState
 from dicom_node.contract.job_folder import JobFolder
 from dicom_node.contract.messages import Doorbell, JobOutcome, MessageError, OutcomeStatus
-from dicom_node.jobs.leases import AttemptFacts, GiveUp, decide
-from dicom_node.jobs.outcomes import record_outcome
+from dicom_node.errors import CatalogError
+from dicom_node.jobs.leases import AttemptFacts, GiveUp, Ring, decide
+from dicom_node.jobs.outcomes import fault_of, record_outcome
 from dicom_node.settings import DestinationSettings, JobSettings
+from dicom_node.study.states import StudyEvent
 
 log = logging.getLogger(__name__)
 
@@ -32,46 +35,81 @@ class Dispatcher:
     destinations: Sequence[DestinationSettings]
 
     def dispatch(self, now: datetime) -> None:
-        """One round over all open jobs. A fault with one job is logged and does not stop the others."""
+        """One round over all open jobs. A fault with one job is logged and does not stop the others.
+
+        Raises `CatalogError`. After the first ring that no broker took, this round rings no more.
+        """
         with self.database.read() as connection:
-            owed = jobs.open_jobs(connection)
+            owed = [*jobs.open_jobs(connection), *jobs.failed_jobs(connection)]
+        broker_answers = True
         for job in owed:
             try:
-                self._look_at(job, now)
+                broker_answers = self._look_at(job, now, may_ring=broker_answers)
+            except CatalogError:
+                raise
             except MessageError as error:
                 self._give_up(job, str(error), now)
             except Exception:
                 log.exception("A job could not be looked at; the others go on.", extra={"job": job.id})
 
-    def _look_at(self, job: jobs.Job, now: datetime) -> None:
+    def _look_at(self, job: Job, now: datetime, *, may_ring: bool) -> bool:
+        """Gives whether the broker may be asked again."""
         folder = JobFolder(self.storage_root, job.id)
-        folder.write_request(job.request)
-        outcome = folder.read_outcome()
-        if outcome is not None:
-            record_outcome(self.database, job, outcome, self.destinations, now)
-            return
-        decision = decide(_facts(job, folder), now, self.settings)
+        if self._take_outcome(folder, job, now) or job.state is not JobState.OPEN:
+            return may_ring
+        if not folder.request_path.exists():
+            with self.database.read() as connection:
+                request = jobs.request_of(connection, job.id)
+            folder.write_request(request)
+        facts = _facts(job, folder, now)
+        if facts.seconds_since_beat is not None and job.begun_at is None:
+            self._record_begun(job, now)
+        decision = decide(facts, now, self.settings)
         if isinstance(decision, GiveUp):
             self._give_up(job, decision.reason, now)
-        elif decision is not None and self.ring(Doorbell(job_id=job.id, attempt=decision.attempt)):
-            with self.database.write() as connection:
-                jobs.record_ring(connection, job, decision.attempt, now)
-            extra = {"job": job.id, "attempt": decision.attempt, "reason": decision.reason}
-            log.info("Rang for a worker.", extra=extra)
+        elif isinstance(decision, Ring) and may_ring:
+            return self._ring(job, decision, now)
+        return may_ring
 
-    def _give_up(self, job: jobs.Job, reason: str, now: datetime) -> None:
+    def _take_outcome(self, folder: JobFolder, job: Job, now: datetime) -> bool:
+        outcome = folder.read_outcome()
+        if outcome is None:
+            return False
+        if outcome.status is OutcomeStatus.REFUSED and outcome.attempt < job.first_attempt:
+            folder.set_aside(outcome)  # a person wants another round in spite of this refusal
+            return False
+        if fault := fault_of(folder, outcome):
+            self._give_up(job, fault, now)
+        else:
+            record_outcome(self.database, job, outcome, self.destinations, now)
+        return True
+
+    def _ring(self, job: Job, decision: Ring, now: datetime) -> bool:
+        if not self.ring(Doorbell(job_id=job.id, attempt=decision.attempt)):
+            return False
+        with self.database.write() as connection:
+            jobs.record_ring(connection, job, decision.attempt, now, decision.reason)
+        log.info("Rang for a worker.", extra={"job": job.id, "attempt": decision.attempt, "reason": decision.reason})
+        return True
+
+    def _record_begun(self, job: Job, now: datetime) -> None:
+        with self.database.write() as connection:
+            if jobs.record_begun(connection, job, now):
+                studies.apply(connection, job.study_id, StudyEvent.JOB_BEGUN, now)
+
+    def _give_up(self, job: Job, reason: str, now: datetime) -> None:
         failed = JobOutcome(job_id=job.id, attempt=job.attempt, status=OutcomeStatus.FAILED, reason=reason)
         record_outcome(self.database, job, failed, self.destinations, now)
 
 
-def _facts(job: jobs.Job, folder: JobFolder) -> AttemptFacts:
+def _facts(job: Job, folder: JobFolder, now: datetime) -> AttemptFacts:
     failure = folder.read_failure(job.attempt)
     return AttemptFacts(
         attempt=job.attempt,
         first_attempt=job.first_attempt,
         rung_at=job.rung_at,
         rings=job.rings,
-        seconds_since_beat=folder.seconds_since_beat(job.attempt),
+        seconds_since_beat=folder.seconds_since_beat(job.attempt, now.timestamp()),
         failure=failure.reason if failure is not None else None,
         retryable=failure.retryable if failure is not None else False,
     )

@@ -1,8 +1,8 @@
 """What to do about an open job: a pure decision from what the catalog and the job folder know.
 
-Called by dispatch.py. A lease is the worker's beat in the attempt folder. The broker may lose or double a ring at any time:
-a job that no worker began is rung again, at growing intervals; one whose worker fell silent goes to the next attempt, with
-a higher number (the fence); after `attempts` of them it has failed.
+Called by dispatch.py. A lease is the worker's beat in the attempt folder. The broker may lose or double a ring at any
+time: a job that no worker began is rung again, at growing intervals; one whose worker fell silent goes to the next
+attempt, with a higher number (the fence); after `attempts` of them it has failed.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def decide(facts: AttemptFacts, now: datetime, settings: JobSettings) -> Ring | 
     if facts.rung_at is None:
         return Ring(attempt=facts.attempt, reason="new")
     pause = settings.ring_again_s * min(2 ** max(0, facts.rings - 1), LONGEST_RING_PAUSE)
-    if now - facts.rung_at >= timedelta(seconds=pause):
+    if not timedelta(0) <= now - facts.rung_at < timedelta(seconds=pause):  # a clock that went back rings too
         return Ring(attempt=facts.attempt, reason="no worker began it; the broker may have lost the ring")
     return None
 

@@ -3,6 +3,7 @@
 Called by dispatch.py, each time inside one transaction. A doubled outcome changes nothing.
 """
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,6 +12,7 @@ from sqlalchemy import Connection
 
 from dicom_node.catalog import deliveries, jobs, studies
 from dicom_node.catalog.database import Database
+from dicom_node.contract.job_folder import JobFolder
 from dicom_node.contract.messages import JobOutcome, OutcomeStatus
 from dicom_node.delivery.destinations import wanted_files
 from dicom_node.settings import DestinationSettings
@@ -24,6 +26,21 @@ _EVENTS = {
     OutcomeStatus.REFUSED: StudyEvent.JOB_REFUSED,
     OutcomeStatus.FAILED: StudyEvent.JOB_FAILED,
 }
+
+
+def fault_of(folder: JobFolder, outcome: JobOutcome) -> str:
+    """What is wrong with a published outcome; empty where its products lie there as it says (design, invariant 5)."""
+    if outcome.job_id != folder.job_id:
+        return "the outcome is of another job"
+    for product in outcome.products:
+        if product.file_name in {"", ".", ".."} or "/" in product.file_name or "\\" in product.file_name:
+            return "the outcome names a product that is no file of its folder"
+        path = folder.outcome / product.file_name
+        if not path.is_file():
+            return f"the outcome lacks its product {product.product.value}"
+        if hashlib.sha256(path.read_bytes()).hexdigest() != product.sha256:
+            return f"the product {product.product.value} is not what the worker wrote: its SHA-256 differs"
+    return ""
 
 
 def record_outcome(

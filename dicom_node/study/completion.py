@@ -1,13 +1,18 @@
 """When a study is complete: a pure decision from what is known, the settings and the time.
 
 Called by lifecycle.py. The settle time is short, because a late series supersedes; with all expected slots whole it is
-shorter still; an open association of the study holds it back; the deadline ends all waiting.
+shorter still; an open association of the study holds it back while objects still come on it; the deadline ends all
+waiting.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dicom_node.settings import StudySettings
+
+ASSOCIATION_PATIENCE_S = 120.0
+"""An association that is open but brought nothing for so long no longer holds a study back: above the network timeout
+after which the receiver itself closes a silent one, so only what a dead receiver left behind gets here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +48,11 @@ def decide(facts: StudyFacts, now: datetime, settings: StudySettings) -> Complet
     if now >= deadline:
         return Complete(reason=f"the deadline of {settings.deadline_s:g} s passed")
     if facts.open_associations:
-        return Wait(until=deadline, reason="an association of the study is open")
+        patience_s = settings.settle_s if facts.expected_are_whole else max(ASSOCIATION_PATIENCE_S, settings.settle_s)
+        patience = facts.last_received_at + timedelta(seconds=patience_s)
+        if now < patience:
+            return Wait(until=min(patience, deadline), reason="an association of the study is open")
+        return Complete(reason=f"an association is open, but brought nothing for {patience_s:g} s")
     if facts.expected_are_whole:
         early = facts.last_received_at + timedelta(seconds=min(settings.early_settle_s, settings.settle_s))
         if now >= early:

@@ -1,6 +1,7 @@
 """The snapshot of a complete study: which series the model gets, every object with its digest, and why. Pure.
 
-Called by lifecycle.py. The same objects give the same digest, whatever the order in which they came (design, invariant 3).
+Called by lifecycle.py. The same objects give the same digest, whatever the order in which they came (design,
+invariant 3).
 """
 
 import hashlib

@@ -88,7 +88,7 @@ TRANSITIONS: Mapping[tuple[StudyState, StudyEvent], StudyState] = MappingProxyTy
         (_S.UNDELIVERED, _E.RETRIED): _S.RECEIVING,
     }
 )
-"""The whole machine. FAILED still knows an outcome: an attempt taken for dead may publish after all, and that counts."""
+"""The whole machine. FAILED still knows an outcome: an attempt taken for dead may publish after all, and it counts."""
 
 
 def following(state: StudyState, event: StudyEvent) -> StudyState:

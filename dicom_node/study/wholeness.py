@@ -1,12 +1,17 @@
 """Whether a series has arrived whole, as far as its slice positions tell. Pure; called by lifecycle.py."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 
 LARGEST_GAP = 1.5
 """In median distances of neighbouring slices: more means that one is missing."""
 SMALLEST_STACK = 10
 """Fewer slices than this are a localizer, or the beginning of something."""
+
+SMALLEST_COVERAGE_MM = 100.0
+"""From the first slice to the last. A head is 140 mm or more in every direction, so less may be the beginning of a
+stack that still arrives; then the settle time decides."""
 
 Point = tuple[float, float, float]
 
@@ -22,9 +27,9 @@ def is_whole(positions_mm: Sequence[Point | None], frames: int = 1) -> bool:
     if len(known) < SMALLEST_STACK or len(known) != len(positions_mm):
         return False
     along = _along_the_stack(known)
-    steps = [after - before for before, after in zip(along, along[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(along)]
     typical = median(steps)
-    return typical > 0 and max(steps) <= LARGEST_GAP * typical
+    return typical > 0 and max(steps) <= LARGEST_GAP * typical and along[-1] - along[0] >= SMALLEST_COVERAGE_MM
 
 
 def _along_the_stack(points: Sequence[Point]) -> list[float]:
