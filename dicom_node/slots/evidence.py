@@ -191,9 +191,10 @@ def _agent(headers: Mapping[str, object]) -> Said:
     administered = values.text(headers.get("ContrastBolusAgentAdministered")).upper()
     if administered in {"YES", "NO"}:
         return Said.GIVEN if administered == "YES" else Said.NOT_GIVEN
-    told = values.text(headers.get("ContrastBolusAgent")).lower()
-    if told in _SAYS_NO or str(headers.get("ContrastBolusAgent")).strip().lower() == "none":
-        return Said.NOT_GIVEN if headers.get("ContrastBolusAgent") is not None else Said.NOTHING
+    named = headers.get("ContrastBolusAgent")
+    told = named.strip().lower() if isinstance(named, str) else values.text(named).lower()
+    if told in _SAYS_NO:
+        return Said.NOT_GIVEN
     if any(c.isalpha() for c in told) and told not in _SAYS_NOTHING:
         heard = read(told).contrast
         return heard if heard in {Said.NOT_GIVEN, Said.BOTH} else Said.GIVEN
