@@ -1,0 +1,1 @@
+"""Instances on disk: atomic, durable, idempotent, named by our own hash. Knows no network and no database."""

@@ -1,0 +1,79 @@
+"""The instances of the node on disk.
+
+    <root>/instances/ab/<sha256 of the data set>.dcm    durable, acknowledged or about to be
+    <root>/incoming/<our id>.part                       on its way; never acknowledged, so removed at start
+    <root>/quarantine/                                  damaged files, kept for a person
+
+Called by the receiver (write) and at start (prepare). Files are named by our own hash, never by what a peer sent.
+"""
+
+import os
+from pathlib import Path
+
+from dicom_node.contract.job_folder import sync_folder
+from dicom_node.errors import StoreError
+from dicom_node.records import StoredFile
+from dicom_node.store.draft import INCOMING, INSTANCES, Draft
+from dicom_node.store.elements import Buffer
+from dicom_node.store.errors import StoreFull, StoreUnusable
+from dicom_node.store.file_meta import FileMeta
+
+QUARANTINE = "quarantine"
+
+
+class InstanceStore:
+    """Objects as files under a root. Safe for many threads; one receiver process writes, many processes read."""
+
+    def __init__(self, root: Path, reserve_bytes: int) -> None:
+        """reserve_bytes: below so much free space nothing more is taken, so that catalog and results keep room."""
+        self.root = root
+        self.reserve_bytes = reserve_bytes
+
+    def prepare(self) -> None:
+        """Make the folders, durable, and try to write. Raises `StoreUnusable` with what to do."""
+        try:
+            for name in (INCOMING, QUARANTINE, INSTANCES):
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+            for number in range(256):
+                (self.root / INSTANCES / f"{number:02x}").mkdir(exist_ok=True)
+            sync_folder(self.root / INSTANCES)
+            sync_folder(self.root)
+            probe = self.root / INCOMING / f"probe-{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise StoreUnusable(
+                f"the storage root {self.root} cannot be written ({os.strerror(error.errno or 0)}): "
+                "give the user that runs Quartet write access, or set storage.root to another folder"
+            ) from error
+
+    def free_bytes(self) -> int:
+        """Room for us on the file system of the root. Raises `StoreError` where it cannot be asked."""
+        try:
+            status = os.statvfs(self.root)
+        except OSError as error:
+            raise StoreError(f"the storage root cannot be reached: {os.strerror(error.errno or 0)}") from error
+        return status.f_bavail * status.f_frsize
+
+    def has_room(self) -> bool:
+        """More than the reserve is free. A root that cannot be reached has no room."""
+        try:
+            return self.free_bytes() > self.reserve_bytes
+        except StoreError:
+            return False
+
+    def draft(self, meta: FileMeta) -> Draft:
+        """Begin an object. Raises `StoreFull` where the reserve is reached."""
+        if not self.has_room():
+            raise StoreFull("the free space of the storage root is down to the reserve")
+        return Draft(self.root, meta)
+
+    def write(self, data: bytes | Buffer, meta: FileMeta) -> StoredFile:
+        """Make the bytes of a data set durable; the same bytes again give the same file. Raises `StoreError`."""
+        with self.draft(meta) as draft:
+            draft.append(memoryview(data))
+            return draft.commit()
+
+    def path_of(self, file: StoredFile) -> Path:
+        """Where a stored file lies."""
+        return self.root / file.path
