@@ -1,8 +1,8 @@
 """`python -m training.evaluate`: the paper's evaluation of a set of weights on patients with truth.
 
 Per patient and subset of sequences: voxel AUC, Dice, IoU, recall, precision, FPR, false-positive objects with
-26-connectivity without limit and from 10 mm3 up, sensitivity by lesion size. Writes table.md, evaluation.json and the paper's figures.
-Thresholds are the card's, or calibrated on other patients (Youden index, as in the paper, or Dice).
+26-connectivity without limit and from 10 mm3 up, sensitivity by lesion size. Writes table.md, evaluation.json and the
+paper's figures. Thresholds are the card's, or calibrated on other patients (Youden index, as in the paper, or Dice).
 """
 
 import argparse

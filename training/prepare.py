@@ -90,7 +90,7 @@ def open_source(kind: str, root: Path, choice: challenge.SlotChoice | None = Non
 
 
 def load_cached(folder: Path) -> Patient:
-    """A patient that lies on the model's grid already: stack.npy (4, Z, 256, 256), mask.npy (Z, 256, 256), meta.json."""
+    """A patient on the model's grid already: stack.npy (4, Z, 256, 256), mask.npy (Z, 256, 256), meta.json."""
     try:
         stacked = np.load(folder / "stack.npy", mmap_mode="r")
         truth = np.load(folder / "mask.npy") > 0

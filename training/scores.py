@@ -6,6 +6,7 @@ averages Dice and IoU over patients, so the two do not convert into one another;
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import cc3d
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 Float32 = NDArray[np.float32]
 
-CONNECTIVITY = 26
+CONNECTIVITY: Final = 26
 """Voxels are connected if their edges or corners touch (paper, Statistical analysis)."""
 OBJECT_LIMIT_MM3 = 10.0
 """The paper's size limit of an object, about 2 mm in linear dimension."""
@@ -132,8 +133,7 @@ def _untouched_volumes(called: Mask, truth: Mask, voxel_volume_mm3: float) -> ND
     objects, count = cc3d.connected_components(called, connectivity=CONNECTIVITY, return_N=True)
     sizes = np.bincount(objects.ravel(), minlength=count + 1)[1:]
     touched = np.bincount(objects[truth], minlength=count + 1)[1:] > 0
-    volumes: NDArray[np.float64] = sizes[~touched] * voxel_volume_mm3
-    return volumes
+    return np.asarray(sizes[~touched] * voxel_volume_mm3, dtype=np.float64)
 
 
 def _found_by_size(truth: Mask, called: Mask, voxel_volume_mm3: float) -> dict[str, tuple[int, int]]:

@@ -1,7 +1,8 @@
 """BrainMetShare (Stanford; the paper's Hospital A), as downloaded: PNG slices or NIfTI.
 
 PNG: `Mets_XXX/{0,1,2,3,seg}/*.png`: 0 BRAVO, 1 T1 pre FSE, 2 T1 post FSE, 3 FLAIR; 256 x 256, 8 bit, brain-masked;
-the test set has no masks. NIfTI: `Mets_XXX/{bravo,t1_pre,t1_gd,flair,seg}.nii.gz`. The cohort simulator writes the NIfTI layout.
+the test set has no masks. NIfTI: `Mets_XXX/{bravo,t1_pre,t1_gd,flair,seg}.nii.gz`, which is also what the cohort
+simulator writes.
 """
 
 import re
