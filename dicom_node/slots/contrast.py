@@ -31,6 +31,8 @@ NO_T1_AFTER_COST = 3.5
 """Hospitals image T1 on both sides of the agent: no T1-weighted series before it, or none after."""
 PERHAPS_T1_COST = 1.8
 """As above, where the only one is a series that may be T1-weighted."""
+BOTH_AFTER_COST = 1.5
+"""As above, where two 3D T1 of different kinds begin the row one right after the other: perhaps both are after."""
 NOT_SPLIT_COST = 3.0
 NOT_SPLIT_2D_COST = 1.5
 """Two series of the same kind are there to compare without and with: both on the same side."""
@@ -48,6 +50,7 @@ _PERHAPS_T1: Final = frozenset(
 )  # fmt: skip
 """Kinds that words or gaps in the header may have taken from a T1-weighted series."""
 _LONG_TE_MS = 50.0
+_RIGHT_AFTER_S = 600.0
 _SURVEY_TE_MS = 1.8
 """The 3D surveys that precede an examination are faster than any T1 volume of a head."""
 
@@ -210,13 +213,24 @@ def _session_costs(
     for k in range(count + 1):
         cost = sum(own[i].before for moment in moments[:k] for i in moment)
         cost += sum(own[i].after for moment in moments[k:] for i in moment)
-        if not any(sure[:k]):
+        if k == 0 and _two_kinds_in_a_row([m for m, s in zip(moments, sure, strict=True) if s], evidence, kinds):
+            cost += BOTH_AFTER_COST
+        elif not any(sure[:k]):
             cost += PERHAPS_T1_COST if any(maybe[:k]) else NO_T1_BEFORE_COST
         if not any(sure[k:]):
             cost += min(PERHAPS_T1_COST, none_after) if any(maybe[k:]) else none_after
         cost += sum(price for first, last, price in pairs if not first < k <= last)
         costs.append(cost)
     return costs
+
+
+def _two_kinds_in_a_row(t1: Sequence[Sequence[int]], evidence: Sequence[Evidence], kinds: Sequence[Kind]) -> bool:
+    if len(t1) < 2:
+        return False
+    a, b = t1[0][0], t1[1][0]
+    start, end = evidence[a].when.acquired_s, evidence[b].when.acquired_s
+    apart = None if start is None or end is None else (end - start) % 86_400.0
+    return {kinds[a], kinds[b]} == {Kind.T1_GRE_3D, Kind.T1_TSE_3D} and (apart is None or apart < _RIGHT_AFTER_S)
 
 
 def _pairs(

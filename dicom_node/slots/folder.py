@@ -18,7 +18,7 @@ _SEQUENCE_DEPTH = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundStudy:
-    """One study of a folder. `name` is our own: the study UID's last part tells a person enough and is no identity."""
+    """One study. `name` is what the input calls it: StudyInstanceUID, or `study` of a JSON line."""
 
     name: str
     series: tuple[Mapping[str, object], ...]

@@ -14,8 +14,8 @@ from dicom_node.slots.evidence import Evidence
 from dicom_node.slots.kinds import Kind
 from dicom_node.slots.vocabulary import Meaning, words_of
 
-MINIMUM_SLICES = 12
-"""Fewer are a localizer or a cut-off series: a brain at 5 mm needs more than twenty."""
+MINIMUM_SLICES = 5
+"""The model sees five slices in a row; with fewer there is nothing to look at."""
 LOCALIZER_SLICES = 60
 """A localizer has fewer than this; a description that says otherwise of more slices is wrong."""
 
@@ -292,6 +292,7 @@ RULES: Final[tuple[Rule, ...]] = (
         name="a field map by its sequence", holds=lambda e: "fm2d" in e.pulse or "fm3d" in e.pulse, kind=Kind.FIELD_MAP
     ),
     Rule(name="a field, B1 or T1 map by its description", holds=_gradient_says(Meaning.FIELD_MAP), kind=Kind.FIELD_MAP),
+    Rule(name="a calculated map by its description", holds=_gradient_says(Meaning.MAP), kind=Kind.MAP),
     Rule(name="perfusion by its description", holds=_gradient_says(Meaning.PERFUSION), kind=Kind.DYNAMIC),
     Rule(name="3D spin echo with short TR and TE", holds=_spin_t1(True), kind=Kind.T1_TSE_3D),
     Rule(name="2D spin echo with short TR and TE", holds=_spin_t1(False), kind=Kind.T1_2D),

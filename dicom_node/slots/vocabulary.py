@@ -14,18 +14,14 @@ class Meaning(Enum):
     T1 = "T1"
     T2 = "T2"
     T1_GRADIENT = "T1 gradient echo"
-    T1_TURBO = "3D turbo spin echo"
     DIXON = "Dixon"
     FAT_PART = "fat part"
-    WATER_PART = "water part"
-    IN_PHASE = "in phase"
     OPPOSED = "opposed phase"
     DIFFUSION = "diffusion"
     MAP = "map"
     PERFUSION = "perfusion"
     DYNAMIC = "dynamic"
     ASL = "ASL"
-    FUNCTIONAL = "functional"
     FIELD_MAP = "field map"
     SUSCEPTIBILITY = "susceptibility"
     ANGIOGRAPHY = "angiography"
@@ -36,7 +32,6 @@ class Meaning(Enum):
     PROJECTION = "MIP"
     REFORMAT = "reformat"
     SUBTRACTION = "subtraction"
-    SPECTROSCOPY = "spectroscopy"
     PHANTOM = "phantom"
     SCREENSHOT = "screenshot"
     HEAD = "head"
@@ -107,18 +102,14 @@ _LISTS = {
     Meaning.T1: "t1 t1w t1wi t1tse t1se t1fse st1w st1 t1tra t1sag t1cor",
     Meaning.T2: "t2 t2w t2wi t2tse t2fse t2tra t2sag t2cor frfse",
     Meaning.T1_GRADIENT: "mprage mpr3d bravo fspgr spgr tfl vibe lava thrive tfe t1tfe efgre3d mpgr flash evibe",
-    Meaning.T1_TURBO: "cube space spc vista brainview mpv isofse xeta matrix",
     Meaning.DIXON: "dixon mdixon ideal flex qdixon",
     Meaning.FAT_PART: "fatonly",
-    Meaning.WATER_PART: "water wateronly",
-    Meaning.IN_PHASE: "inphase",
     Meaning.OPPOSED: "outphase oppphase opposed oop outofphase",
     Meaning.DIFFUSION: "dwi dti diff diffusion diffusione difusion trace tracew ivim dki hardi resolve b1000 b0 tensor",
     Meaning.MAP: "adc eadc colfa rcbv rcbf cbv cbf mtt ttp tmax ktrans t1map t2map map mapit synthetic",
     Meaning.PERFUSION: "perf perfusion perfusione perfusie pwi dsc",
     Meaning.DYNAMIC: "dce dyn dynamic dynamik dinamico twist tricks keyhole timeresolved permeability",
     Meaning.ASL: "asl pcasl pasl pseudocasl 3dasl",
-    Meaning.FUNCTIONAL: "bold fmri rest resting rsfmri rfmri",
     Meaning.FIELD_MAP: "fieldmap fmap b0map b1map b1 tb1 afi b0field gremapping mpm vfa despot",
     Meaning.SUSCEPTIBILITY: "swi swan swip venbold qsm hemo medic merge minip swit2 t2star t2s fsbb",
     Meaning.ANGIOGRAPHY: "tof mra mrv angio angiography angiographie angiografia angiogram venography cemra qisda "
@@ -134,7 +125,6 @@ _LISTS = {
     Meaning.REFORMAT: "mpr ref reformat reformatted rfmt recon rekon reko ricostruzione",
     Meaning.SUBTRACTION: "sub subtr subtraction subtract subtracted substraction subtraktion soustraction sottrazione "
     "sustraccion subtracao subtrahiert subtrakce odejmowanie",
-    Meaning.SPECTROSCOPY: "mrs svs csi spectro spectroscopy probe press steam spektro",
     Meaning.PHANTOM: "phantom fantom fantoma fantome phantome acr qa qc",
     Meaning.SCREENSHOT: "screenshot screensave screencapture capture report summary dose",
     Meaning.HEAD: "brain head enc encefalo encephale cerebro cervello cranio crane cranium kopf schadel schaedel "
@@ -174,7 +164,6 @@ PHRASES = {
     ("smart", "brain"): Meaning.LOCALIZER,
     ("ref", "scan"): Meaning.LOCALIZER,
     ("screen", "save"): Meaning.SCREENSHOT,
-    ("in", "phase"): Meaning.IN_PHASE,
     ("out", "phase"): Meaning.OPPOSED,
     ("opp", "phase"): Meaning.OPPOSED,
     ("fat", "only"): Meaning.FAT_PART,
@@ -195,9 +184,6 @@ CANCELLED = {
 LAST_WORDS = {
     "f": Meaning.FAT_PART,
     "fat": Meaning.FAT_PART,
-    "w": Meaning.WATER_PART,
-    "in": Meaning.IN_PHASE,
-    "ip": Meaning.IN_PHASE,
     "opp": Meaning.OPPOSED,
     "op": Meaning.OPPOSED,
     "out": Meaning.OPPOSED,

@@ -144,6 +144,13 @@ def test_repeat_before_a_later_t1_abstains() -> None:
     assert slots(PRE_CUBE, again, at("101100", 5, h.siemens_t2()), last) == [PRE, None, None, BRAVO]
 
 
+def test_two_kinds_right_after_each_other_may_both_be_post() -> None:
+    """Untold, a spin echo just before the MPRAGE may be on either side; well before, it is without."""
+    flair, mprage = at("100500", 4, h.siemens_space_flair()), at("103500", 10, h.siemens_mprage())
+    assert slots(flair, POST_CUBE, mprage) == [FLAIR, None, BRAVO]
+    assert slots(PRE_CUBE, flair, mprage) == [PRE, FLAIR, BRAVO]
+
+
 def test_an_unreadable_t1_stops_the_order() -> None:
     """A series that may be the post one, and has no place in time, leaves the others undecided."""
     lost = {k: v for k, v in h.siemens_mprage().items() if k not in {"AcquisitionTime", "SeriesNumber"}}
