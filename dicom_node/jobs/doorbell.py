@@ -27,6 +27,7 @@ class CeleryDoorbell:
         self._app: Any = Celery("quartet", broker=broker_url)
         self._app.conf.update(
             task_serializer="json",
+            accept_content=["json"],
             task_ignore_result=True,
             task_default_queue=QUEUE_NAME,
             broker_transport_options={
