@@ -11,6 +11,7 @@ Every file and rename is made durable (fsync of file and folder) before the next
 
 import os
 import re
+import secrets
 import shutil
 import time
 from collections.abc import Iterable
@@ -140,7 +141,7 @@ class JobFolder:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Write a file so that it is whole or absent: temporary file, fsync, rename, fsync of the folder."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")  # process ids repeat among hosts
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
