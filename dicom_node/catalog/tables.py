@@ -195,8 +195,6 @@ deliveries = Table(
     _text("reason", default=""),
     _moment("owed_since"),
     _moment("next_try_at", known=False),
-    Column("transaction_uid", Text, nullable=True, unique=True),  # of the commitment that was asked for last
-    _moment("asked_at", known=False),
     _moment("finished_at", known=False),
     UniqueConstraint("job_id", "destination"),
 )
@@ -212,7 +210,16 @@ items = Table(
     _text("sop_class_uid"),
     _text("sop_instance_uid"),
     _text("series_instance_uid"),
-    Column("committed", Boolean, nullable=False, default=False),
+)
+
+commitments = Table(  # every transaction that a destination was asked to commit under: an old answer counts too
+    "commitments",
+    metadata,
+    Column("transaction_uid", Text, primary_key=True),
+    Column("delivery_id", Integer, ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False, index=True),
+    _moment("asked_at"),
+    _moment("answered_at", known=False),
+    _text("answer", default=""),
 )
 
 expired_paths = Table(

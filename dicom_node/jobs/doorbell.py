@@ -46,3 +46,7 @@ class CeleryDoorbell:
             log.warning("The broker does not answer; the job stays owed.", extra={"fault": type(error).__name__})
             return False
         return True
+
+    def close(self) -> None:
+        """Give the connection to the broker back."""
+        self._app.close()

@@ -3,7 +3,6 @@
 A conftest imports `database_url`, `database`, `sqlite` and `postgresql_folder`; tests that take `database` run on both.
 """
 
-import glob
 import os
 import pwd
 import shutil
@@ -22,10 +21,10 @@ from dicom_node.catalog.database import Database
 @pytest.fixture(scope="session")
 def postgresql_folder() -> Iterator[Path]:
     """A running PostgreSQL; the folder holds its socket. Skips where none is installed."""
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not found:
         pytest.skip("no PostgreSQL here: apt-get install postgresql")
-    programs = Path(found[-1])
+    programs = found[-1]
     folder = Path(tempfile.mkdtemp(prefix="quartet-pg-"))  # a short path: a socket's name has at most 107 bytes
     options = _ordinary_user(folder)
     run: Any = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder, **options}

@@ -14,17 +14,16 @@ from pathlib import Path
 
 from support.received import NOON, classify
 
-from dicom_node.catalog import deliveries, queries
+from dicom_node.catalog import queries, retention
 from dicom_node.catalog.database import Database
-from dicom_node.catalog.deliveries import DeliveryState, OwedDelivery
 from dicom_node.catalog.intake import CatalogIntake
+from dicom_node.catalog.ledger import CatalogLedger
 from dicom_node.contract.job_folder import JobFolder
 from dicom_node.contract.messages import Doorbell, JobOutcome, OutcomeStatus, Product, ProductFile
-from dicom_node.coordinate import Coordinator
 from dicom_node.jobs.dispatch import Dispatcher
 from dicom_node.records import Receipt, ReceivedInstance
-from dicom_node.settings import DestinationSettings, JobSettings, StudySettings
-from dicom_node.study.lifecycle import Classifier, Lifecycle, settle_delivered
+from dicom_node.settings import DestinationSettings, JobSettings, RetrySettings, StudySettings
+from dicom_node.study.lifecycle import Classifier, Lifecycle
 
 PACS = DestinationSettings(name="pacs")
 
@@ -46,7 +45,7 @@ class NodeRoom:
         self.broker: list[Doorbell] | None = []
         """Doorbells that no worker took yet; None: the broker is down."""
         self.pacs: dict[str, str] = {}
-        """SOP Instance UID -> SHA-256 of what arrived."""
+        """Outcome file -> SHA-256 of what arrived."""
         self.arrivals: list[str] = []
         self.refuses = ""
         self.restart()
@@ -55,33 +54,34 @@ class NodeRoom:
         """What a killed process leaves: the catalog, the folders, and nothing in memory."""
         self.intake = CatalogIntake(self.database, clock=lambda: self.now)
         products = (Product.SEG, Product.SR)
-        self.coordinator = Coordinator(
-            lifecycle=Lifecycle(
-                database=self.database, classify=self.classify, settings=self.study, products=products
-            ),
-            dispatcher=Dispatcher(
-                database=self.database,
-                storage_root=self.root,
-                ring=self.ring,
-                settings=self.jobs,
-                destinations=self.destinations,
-            ),
-            deliver=self.deliver,
+        self.lifecycle = Lifecycle(
+            database=self.database, classify=self.classify, settings=self.study, products=products
+        )
+        self.dispatcher = Dispatcher(
+            database=self.database,
             storage_root=self.root,
-            keep_days=self.keep_days,
+            ring=self.ring,
+            settings=self.jobs,
+            destinations=self.destinations,
+        )
+        self.ledger = CatalogLedger(
+            self.database, storage_root=self.root, retry=RetrySettings(), clock=lambda: self.now
         )
 
     def send(self, objects: Iterable[ReceivedInstance]) -> list[Receipt]:
         return [self.intake.receive(one) for one in objects]
 
-    def step(self, seconds: float = 0.0) -> bool:
-        """One step, after the clock went on."""
+    def step(self, seconds: float = 0.0) -> None:
+        """One round of the coordinator, after the clock went on."""
         self.now += timedelta(seconds=seconds)
-        return self.coordinator.step(self.now)
+        self.lifecycle.complete_settled(self.now)
+        self.dispatcher.dispatch(self.now)
+        self.deliver()
+        retention.remove_expired(self.database, self.root, self.now, self.keep_days)
 
     def settle(self) -> None:
         """Step once the settle time is over."""
-        assert self.step(self.study.settle_s + 0.1)
+        self.step(self.study.settle_s + 0.1)
 
     def ring(self, doorbell: Doorbell) -> bool:
         if self.broker is None:
@@ -128,27 +128,16 @@ class NodeRoom:
             return False
         return folder.publish(outcome)
 
-    def deliver(self, now: datetime) -> None:
-        """A deliverer whose network always works."""
-        with self.database.read() as connection:
-            owed = deliveries.due(connection, now)
-        for delivery in owed:
-            self._send(delivery)
-            with self.database.write() as connection:
-                if self.refuses:
-                    deliveries.record_end(connection, delivery.id, DeliveryState.REFUSED, now, self.refuses)
-                else:
-                    deliveries.record_delivered(connection, delivery.id, now)
-
-    def _send(self, delivery: OwedDelivery) -> None:
-        for file in delivery.files if not self.refuses else ():
-            content = (JobFolder(self.root, delivery.job_id).outcome / file.file_name).read_bytes()
-            self.pacs[file.sop_instance_uid] = hashlib.sha256(content).hexdigest()
-            self.arrivals.append(file.sop_instance_uid)
-
-    def settle_job(self, study_id: str, job_id: str) -> None:
-        with self.database.write() as connection:
-            settle_delivered(connection, study_id, job_id, self.now)
+    def deliver(self) -> None:
+        """A courier whose network always works."""
+        for delivery in self.ledger.due(self.now):
+            if self.refuses:
+                self.ledger.record_refused(delivery.delivery_id, reason=self.refuses)
+                continue
+            for file in delivery.files:
+                self.pacs[str(file.relative_to(self.root))] = hashlib.sha256(file.read_bytes()).hexdigest()
+                self.arrivals.append(file.name)
+            self.ledger.record_sent(delivery.delivery_id, at=self.now)
 
     def show(self, study: str = "1") -> queries.StudyDetail:
         """What `quartet show` knows of a study of support.received."""

@@ -80,9 +80,7 @@ def classify(series: Sequence[Mapping[str, object]]) -> StudyVerdict:
     verdicts = []
     for index, headers in enumerate(series):
         slot = next((slot for slot in SequenceSlot if slot == headers["SeriesDescription"]), None)
-        verdicts.append(
-            SeriesVerdict(slot=slot, confidence=0.9 if slot else 0.0, reasons=("the description says so",))
-        )
+        verdicts.append(SeriesVerdict(slot=slot, confidence=0.9 if slot else 0.0, reasons=("the description says so",)))
         if slot is not None and (slot not in chosen or _count(headers) > _count(series[chosen[slot]])):
             chosen[slot] = index
     return StudyVerdict(chosen=chosen, series=tuple(verdicts))

@@ -131,15 +131,25 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("owed_since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("transaction_uid", sa.Text(), nullable=True),
-        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_deliveries_job_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
         sa.UniqueConstraint("job_id", "destination", name=op.f("uq_deliveries_job_id_destination")),
-        sa.UniqueConstraint("transaction_uid", name=op.f("uq_deliveries_transaction_uid")),
     )
     op.create_index(op.f("ix_deliveries_state"), "deliveries", ["state"], unique=False)
+    op.create_table(
+        "commitments",
+        sa.Column("transaction_uid", sa.Text(), nullable=False),
+        sa.Column("delivery_id", sa.Integer(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["deliveries.id"], name=op.f("fk_commitments_delivery_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("transaction_uid", name=op.f("pk_commitments")),
+    )
+    op.create_index(op.f("ix_commitments_delivery_id"), "commitments", ["delivery_id"], unique=False)
     op.create_table(
         "items",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -150,7 +160,6 @@ def upgrade() -> None:
         sa.Column("sop_class_uid", sa.Text(), nullable=False),
         sa.Column("sop_instance_uid", sa.Text(), nullable=False),
         sa.Column("series_instance_uid", sa.Text(), nullable=False),
-        sa.Column("committed", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["delivery_id"], ["deliveries.id"], name=op.f("fk_items_delivery_id"), ondelete="CASCADE"
         ),

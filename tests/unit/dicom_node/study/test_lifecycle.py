@@ -155,7 +155,9 @@ def test_a_held_study_makes_no_job_and_its_patients_never_meet(database: Databas
     node.settle()
     # Then it waits for a person, with one reason
     assert (node.show().line.state, node.broker) == (StudyState.HELD, [])
-    assert [hold.reason for hold in node.show().holds] == ["objects of different patients came under one Study Instance UID"]
+    assert [hold.reason for hold in node.show().holds] == [
+        "objects of different patients came under one Study Instance UID"
+    ]
     # And when a person lets it go on, only the first patient's objects take part
     retry(node)
     node.settle()
@@ -267,7 +269,7 @@ def test_killed_between_snapshot_and_request_file(database: Database, tmp_path: 
     node = NodeRoom(database, tmp_path)
     node.send(received_series(BRAVO))
     node.step(1)
-    node.coordinator.lifecycle.complete_settled(node.now.replace(hour=13))
+    node.lifecycle.complete_settled(node.now.replace(hour=13))
     job_id = node.show().jobs[0].id
     assert not JobFolder(tmp_path, job_id).request_path.exists()
     node.restart()
@@ -287,7 +289,7 @@ def test_two_coordinators_on_one_catalog_make_one_job(database_url: str, tmp_pat
     # When both step at once, again and again
     for _ in range(4):
         with ThreadPoolExecutor(2) as pool:
-            assert all(pool.map(lambda node: node.step(21), (one, other)))
+            list(pool.map(lambda node: node.step(21), (one, other)))
         one.work()
         other.work()
     # Then each study has one job, one delivery and one result
