@@ -56,17 +56,17 @@ def serve(config: Config = DEFAULT_CONFIG) -> None:
 @app.command(epilog="example: quartet receive --config /etc/quartet/quartet.toml")
 def receive(config: Config = DEFAULT_CONFIG) -> None:
     """Run the receiver alone: answers C-STORE and C-ECHO. Stops on SIGTERM, after draining."""
-    from dicom_node import wiring
+    from dicom_node import receive as receive_
 
-    wiring.receive(_settings(config))
+    receive_.run(_settings(config))
 
 
 @app.command(epilog="example: quartet coordinate --config /etc/quartet/quartet.toml")
 def coordinate(config: Config = DEFAULT_CONFIG) -> None:
     """Run the coordinator alone: completes studies, makes jobs, delivers results. Stops on SIGTERM."""
-    from dicom_node import wiring
+    from dicom_node import coordinate as coordinate_
 
-    wiring.coordinate(_settings(config))
+    coordinate_.run(_settings(config))
 
 
 @app.command(epilog="example: quartet worker --config /etc/quartet/quartet.toml")
@@ -88,9 +88,9 @@ def echo(
 @app.command(epilog="example: quartet studies")
 def studies(config: Config = DEFAULT_CONFIG) -> None:
     """List the studies: state, sequences, age, and why one waits or failed."""
-    from dicom_node import wiring
+    from dicom_node import view
 
-    wiring.print_studies(_settings(config), console)
+    view.print_studies(_settings(config), console)
 
 
 @app.command(epilog="example: quartet show 3f2a")
@@ -99,9 +99,9 @@ def show(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Show one study: series and slots with reasons, jobs, outcome, deliveries."""
-    from dicom_node import wiring
+    from dicom_node import view
 
-    wiring.print_study(_settings(config), study, console)
+    view.print_study(_settings(config), study, console)
 
 
 @app.command(epilog="example: quartet retry 3f2a")
@@ -110,9 +110,9 @@ def retry(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Try a failed or held study again: fresh attempts, and deliveries that were given up are due at once."""
-    from dicom_node import wiring
+    from dicom_node import view
 
-    wiring.retry_study(_settings(config), study, console)
+    view.retry_study(_settings(config), study, console)
 
 
 @app.command(epilog="example: quartet slots /data/study --json")
@@ -148,9 +148,9 @@ def send(
 @config_app.command("check", epilog="example: quartet config check --config /etc/quartet/quartet.toml")
 def config_check(config: Config = DEFAULT_CONFIG) -> None:
     """Tell whether the configuration can be used: keys, storage root, port, weights."""
-    from dicom_node import wiring
+    from dicom_node import check as checking
 
-    wiring.check(_settings(config), config, console)
+    checking.check(_settings(config), config, console)
 
 
 def _settings(config: Path) -> Settings:

@@ -16,10 +16,11 @@ from threading import Event
 from dicom_node.broker import EmbeddedBroker
 from dicom_node.settings import Settings
 from dicom_node.supervise import Child, Supervisor
+from dicom_node.wiring import BROKER_VARIABLE
 
 log = logging.getLogger(__name__)
 
-BROKER_VARIABLE = "QUARTET_BROKER_URL"
+
 DRAIN_S = 55.0
 """A service manager gives a minute; the parts must be gone before it."""
 

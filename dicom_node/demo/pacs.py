@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian
@@ -39,12 +40,12 @@ class DemoPacs:
 
     def __enter__(self) -> "DemoPacs":
         self._folder.mkdir(parents=True, exist_ok=True)
-        handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_C_ECHO, lambda _: 0x0000)]
-        self._server = self._ae.start_server((LOOPBACK, self.port), block=False, evt_handlers=handlers)
+        handlers: list[Any] = [(evt.EVT_C_STORE, self._store)]
+        self._ae.start_server((LOOPBACK, self.port), block=False, evt_handlers=handlers)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
+        self._ae.shutdown()
 
     def _store(self, event: evt.Event) -> int:
         with self._lock:
