@@ -48,12 +48,10 @@ def _storage(settings: Settings) -> list[str]:
         wiring.open_database(settings).close()
     except NodeError as error:
         return [str(error)]
-    free = shutil.disk_usage(settings.storage.root).free
-    reserve = settings.storage.reserve_bytes
+    root, reserve = settings.storage.root, settings.storage.reserve_bytes
+    free = shutil.disk_usage(root).free
     if free <= reserve:
-        return [
-            f"{free / 1e9:.1f} GB are free at {settings.storage.root}, storage.reserve_bytes keeps {reserve / 1e9:.1f} GB"
-        ]
+        return [f"{free / 1e9:.1f} GB are free at {root}; storage.reserve_bytes keeps {reserve / 1e9:.1f} GB"]
     return []
 
 

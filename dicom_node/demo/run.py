@@ -200,8 +200,17 @@ def collect(
     preview = JobFolder(work / "storage", outcome.job_id).outcome / "preview.png"
     if preview.exists():
         files["preview"] = shutil.copyfile(preview, options.out / "preview.png").as_posix()
-    matches, unmatched = match_lesions(read_planted(study, outcome), outcome.lesions)
+    matches, unmatched = match_lesions(read_planted(study), outcome.lesions)
     files["summary"] = str(options.out / "summary.json")
     summary = Summary(outcome=outcome, matches=matches, unmatched=unmatched, files=files, seconds=seconds)
     summary.write(options.out / "summary.json")
     return summary
+
+
+def read_planted(study: Path) -> tuple[Planted, ...]:
+    """What the simulator put in: planted.json of the study's folder, in the frame of its reference series."""
+    raw = json.loads((study / "planted.json").read_text())
+    return tuple(
+        Planted(centroid_mm=tuple(one["centroid_mm"]), volume_ml=one["volume_ml"], diameter_mm=one["diameter_mm"])
+        for one in raw["lesions"]
+    )
