@@ -48,16 +48,14 @@ def save(folder: Path, network: nn.Module, card: Card) -> Card:
     return signed
 
 
+def verify(folder: Path) -> None:
+    """Tell whether a folder holds whole, unaltered weights, without building the network. Raises `CheckpointError`."""
+    _read_verified(folder)
+
+
 def load(folder: Path) -> Checkpoint:
     """Read a folder of weights. Raises `CheckpointError` for anything but a whole, unaltered set of this form."""
-    card, card_text = _read_card(folder)
-    content = _read(folder / WEIGHTS_FILE)
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != card.weights_sha256:
-        raise CheckpointError(
-            f"{folder / WEIGHTS_FILE} was altered: its SHA-256 is {digest[:12]}..., the card says "
-            f"{card.weights_sha256[:12]}...; copy weights and card again from where they were exported"
-        )
+    card, card_text, content, digest = _read_verified(folder)
     try:
         network = build(card.architecture, SLICES * len(card.sequences))
         network.load_state_dict(load_tensors(content))
@@ -68,6 +66,18 @@ def load(folder: Path) -> Checkpoint:
         ) from error
     combined = hashlib.sha256(digest.encode() + card_text).hexdigest()
     return Checkpoint(network=network.eval(), card=card, digest=combined)
+
+
+def _read_verified(folder: Path) -> tuple[Card, bytes, bytes, str]:
+    card, card_text = _read_card(folder)
+    content = _read(folder / WEIGHTS_FILE)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != card.weights_sha256:
+        raise CheckpointError(
+            f"{folder / WEIGHTS_FILE} was altered: its SHA-256 is {digest[:12]}..., the card says "
+            f"{card.weights_sha256[:12]}...; copy weights and card again from where they were exported"
+        )
+    return card, card_text, content, digest
 
 
 def _read_card(folder: Path) -> tuple[Card, bytes]:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from dicom_node.contract.job_folder import JobFolder
 from dicom_node.contract.messages import JobOutcome, JobRequest, ModelIdentity, OutcomeStatus, ProductFile
-from worker.alignment import Aligned, align, slot_uses
+from worker.align import Aligned, align, slot_uses
 from worker.inference.predict import Predictor
 from worker.inputs import read_inputs
 from worker.lesions.components import find_lesions

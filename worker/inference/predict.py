@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dicom_node.contract.messages import ModelIdentity
 from model.channels import SEQUENCES, SIZE_PX, SLICES
-from model.checkpoint import DEFAULT_FOLDER, CheckpointError, load
+from model.checkpoint import DEFAULT_FOLDER, CheckpointError, load, verify
 from model.input_dropout import SubsetLaw
 from model.subsets import subset_name
 from worker.errors import WeightsError, WorkerError
@@ -25,6 +25,14 @@ Float32 = NDArray[np.float32]
 def default_weights() -> Path:
     """The folder of the weights that come with this release."""
     return DEFAULT_FOLDER
+
+
+def verify_weights(weights: Path) -> None:
+    """Refuse weights that are missing or altered, at once and without building a network. Raises `WeightsError`."""
+    try:
+        verify(weights)
+    except CheckpointError as error:
+        raise WeightsError(str(error)) from error
 
 
 class Predictor:
