@@ -4,6 +4,7 @@
     ├── StoreFull              no room, or the reserve is reached: the sender is answered A700
     ├── StoreUnusable          the storage root cannot be written: said at start, with what to do
     └── ObjectRefused          the object itself is at fault; sending it again gives the same
+        ├── ObjectTooLarge     larger than the settings allow: A700
         ├── ObjectUnreadable   its bytes are no data set of the negotiated transfer syntax: C000
         └── ObjectUnfit        it is a data set, but not the object that the command announced: A900
 
@@ -35,3 +36,7 @@ class ObjectUnreadable(ObjectRefused):
 
 class ObjectUnfit(ObjectRefused):
     """An element that every image has is missing, or the data set is not what the command announced."""
+
+
+class ObjectTooLarge(ObjectRefused):
+    """More bytes than `association.maximum_object_bytes`."""
