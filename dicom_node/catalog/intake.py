@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from dicom_node.catalog.database import Database
+from dicom_node.catalog.database import CatalogLocked, Database
 from dicom_node.catalog.tables import holds, instances, presence, series, studies
 from dicom_node.errors import CatalogError
 from dicom_node.records import Receipt, ReceivedInstance
@@ -112,8 +112,9 @@ class CatalogIntake:
         except Exception as fault:
             for pending in batch:
                 pending.fault = fault
-            for pending in batch if len(batch) > 1 else ():
-                self._record_alone(pending)
+            if len(batch) > 1 and not isinstance(fault, CatalogLocked):
+                for pending in batch:
+                    self._record_alone(pending)
         finally:
             for pending in batch:
                 pending.done.set()

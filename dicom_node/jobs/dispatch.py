@@ -6,7 +6,7 @@ rings and outcomes may be doubled without harm (design, invariants 2 to 4).
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Dispatcher:
     ring: Callable[[Doorbell], bool]
     settings: JobSettings
     destinations: Sequence[DestinationSettings]
+    _distrusted: set[str] = field(default_factory=set)
+    """Failed jobs whose outcome was looked at and cannot be trusted: not looked at again."""
 
     def dispatch(self, now: datetime) -> None:
         """One round over all open jobs. A fault with one job is logged and does not stop the others.
@@ -43,11 +45,14 @@ class Dispatcher:
             owed = [*jobs.open_jobs(connection), *jobs.failed_jobs(connection)]
         broker_answers = True
         for job in owed:
+            if job.state is JobState.FAILED and job.id in self._distrusted:
+                continue
             try:
                 broker_answers = self._look_at(job, now, may_ring=broker_answers)
             except CatalogError:
                 raise
             except MessageError as error:
+                self._distrusted.add(job.id)
                 self._give_up(job, str(error), now)
             except Exception:
                 log.exception("A job could not be looked at; the others go on.", extra={"job": job.id})
@@ -79,6 +84,7 @@ class Dispatcher:
             folder.set_aside(outcome)  # a person wants another round in spite of this refusal
             return False
         if fault := fault_of(folder, outcome):
+            self._distrusted.add(job.id)
             self._give_up(job, fault, now)
         else:
             record_outcome(self.database, job, outcome, self.destinations, now)
