@@ -1,0 +1,110 @@
+"""Random changes of a batch, so that a network trained on synthetic patients meets real scanners without surprise.
+
+Geometry is one for all sequences, but for a small shift of each (misregistration); intensities change for each sequence
+by itself. Zeros stay zeros. Called by training/sampling. Intensities are medians of the deep brain.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training.configuration import Augmentation
+
+AIR = 0.12
+"""Medians below which a voxel counts as air."""
+
+
+def augment(
+    ratio: Tensor, target: Tensor, brain: Tensor, law: Augmentation, size: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """(N, 4, 5, R, R), (N, 1, R, R) and brain (N, 5, R, R; -1 where unknown) -> the first two at size x size."""
+    ratio = _mask(ratio, brain, law, generator)
+    ratio, target = _move(ratio, target, law, size, generator)
+    filled = ratio > 0
+    ratio = _resolution(ratio, law, generator)
+    ratio = _intensity(ratio, law, generator)
+    return torch.where(filled, ratio.clamp_(min=0.01), 0.0), target
+
+
+def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=generator)
+
+
+def _chosen(shape: tuple[int, ...], probability: float, generator: torch.Generator) -> Tensor:
+    return torch.rand(shape, generator=generator) < probability
+
+
+def _mask(ratio: Tensor, brain: Tensor, law: Augmentation, generator: torch.Generator) -> Tensor:
+    """Skull stripping and masked air, as some sites and public sets deliver."""
+    count = ratio.shape[0]
+    strip = _chosen((count, 1, 1, 1, 1), law.strip, generator) & (brain[:, None] == 0)
+    air = _chosen((count, 1, 1, 1, 1), law.mask_air, generator) & (ratio < AIR)
+    return ratio.masked_fill(strip | air, 0.0)
+
+
+def _move(
+    ratio: Tensor, target: Tensor, law: Augmentation, size: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    count, sequences, _, read, _ = ratio.shape
+    angle = _uniform((count,), -law.rotation_deg, law.rotation_deg, generator) * (math.pi / 180)
+    scale = _uniform((count,), *law.scale, generator)
+    stretch = _uniform((count,), 1 - law.anisotropy, 1 + law.anisotropy, generator)
+    mirror = 1 - 2 * _chosen((count,), law.flip, generator).float()
+    zoom = size / read / scale
+    matrix = torch.zeros(count, 2, 3)
+    matrix[:, 0, 0] = mirror * zoom * stretch * angle.cos()
+    matrix[:, 0, 1] = -mirror * zoom * angle.sin()
+    matrix[:, 1, 0] = zoom * stretch * angle.sin()
+    matrix[:, 1, 1] = zoom * angle.cos()
+    grid = functional.affine_grid(matrix, [count, 1, size, size], align_corners=False)
+    shift = torch.randn(count, sequences, 2, generator=generator) * (law.misregistration_px * 2 / read)
+    shift = shift * _chosen((count, 1, 1), 0.5, generator)
+    apart = (grid[:, None] + shift[:, :, None, None, :]).flatten(0, 1)
+    moved = functional.grid_sample(ratio.flatten(0, 1), apart, align_corners=False).unflatten(0, (count, sequences))
+    mask = functional.grid_sample(target, grid, align_corners=False)
+    return moved, (mask > 0.5).float()
+
+
+def _resolution(ratio: Tensor, law: Augmentation, generator: torch.Generator) -> Tensor:
+    """Blur, coarse pixels and thick slices, each sequence by itself."""
+    count, sequences = ratio.shape[:2]
+    thick = _chosen((count, sequences), law.thick, generator)
+    if thick.any():
+        weight = _uniform((int(thick.sum()), 1, 1, 1), 0.4, 1.0, generator)
+        chosen = ratio[thick]
+        ratio[thick] = chosen + weight * (_smooth_through(chosen) - chosen)
+    blur = _chosen((count, sequences), law.blur, generator)
+    if blur.any():
+        weight = _uniform((int(blur.sum()), 1, 1, 1), 0.2, 1.0, generator)
+        chosen = ratio[blur]
+        ratio[blur] = chosen + weight * (functional.avg_pool2d(chosen, 3, 1, 1, count_include_pad=False) - chosen)
+    for sample, sequence in _chosen((count, sequences), law.coarse, generator).nonzero().tolist():
+        factor = float(_uniform((1,), 1.3, 2.5, generator))
+        small = functional.interpolate(ratio[sample, sequence][None], scale_factor=1 / factor, mode="area")
+        ratio[sample, sequence] = functional.interpolate(small, size=ratio.shape[-2:], mode="bilinear")[0]
+    return ratio
+
+
+def _smooth_through(ratio: Tensor) -> Tensor:
+    """Mean of each slice of (M, 5, H, W) with its neighbours."""
+    before = torch.cat([ratio[:, :1], ratio[:, :-1]], dim=1)
+    after = torch.cat([ratio[:, 1:], ratio[:, -1:]], dim=1)
+    return (before + ratio + after) / 3
+
+
+def _intensity(ratio: Tensor, law: Augmentation, generator: torch.Generator) -> Tensor:
+    count, sequences, _, height, width = ratio.shape
+    each = (count, sequences, 1, 1, 1)
+    gamma = _uniform(each, math.log(law.gamma[0]), math.log(law.gamma[1]), generator).exp()
+    gamma = torch.where(_chosen(each, 0.5, generator), gamma, 1.0)
+    contrast = _uniform(each, *law.contrast, generator)
+    gain = _uniform(each, *law.gain, generator)
+    field = torch.randn(count * sequences, 1, 4, 4, generator=generator) * law.bias
+    bias = functional.interpolate(field, size=(height, width), mode="bicubic", align_corners=True).exp_()
+    bias = bias.unflatten(0, (count, sequences))
+    ratio = ratio.clamp(min=1e-3).pow_(gamma) if bool((gamma != 1).any()) else ratio
+    ratio = ratio.sub_(1).mul_(contrast).add_(1).mul_(gain * bias)
+    level = _uniform(each, 0.0, law.noise, generator) * _chosen(each, 0.5, generator)
+    return ratio.add_(torch.randn(ratio.shape, generator=generator) * level)

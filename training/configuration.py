@@ -1,0 +1,117 @@
+"""Every number that the paper leaves open, in one place; saved as configuration.json beside the weights.
+
+Read by training/train and its parts. `facts`: public reimplementations use Adam 3e-4 to 5e-4, lesion slices 10:1, focal
+Tversky plus weighted cross-entropy; where this differs, it was found better or quicker on two cores.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from model.channels import SEQUENCES
+from model.input_dropout import SubsetLaw
+from model.normalise import Normalisation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Augmentation:
+    """Ranges of random changes. Intensities are in medians of the deep brain (model/normalise)."""
+
+    flip: float = 0.5
+    """Probability of a left-right mirror image."""
+    rotation_deg: float = 20.0
+    scale: tuple[float, float] = (0.8, 1.25)
+    anisotropy: float = 0.1
+    """Of the scale along x against y."""
+    misregistration_px: float = 0.8
+    """Standard deviation of the shift of each sequence against the others."""
+    gain: tuple[float, float] = (0.85, 1.18)
+    gamma: tuple[float, float] = (0.75, 1.3)
+    contrast: tuple[float, float] = (0.75, 1.3)
+    """About the median."""
+    bias: float = 0.12
+    """Standard deviation of the logarithm of a smooth field."""
+    blur: float = 0.3
+    """Probability, each sequence, of in-plane smoothing."""
+    coarse: float = 0.12
+    """Probability, each sequence, of being sampled at 1.3 to 2.5 times the pixel size."""
+    thick: float = 0.15
+    """Probability, each sequence, of thick slices."""
+    noise: float = 0.07
+    """Largest standard deviation."""
+    strip: float = 0.4
+    """Probability that only the brain is left, where the case holds a brain mask."""
+    mask_air: float = 0.3
+    """Probability that air is set to zero."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configuration:
+    """One training run."""
+
+    architecture: str = "quartet_light"
+    sequences: tuple[str, ...] = SEQUENCES
+    subset_law: SubsetLaw = SubsetLaw.UNIFORM
+    seed: int = 20211
+    steps: int = 20_000
+    steps_per_epoch: int = 500
+    patience: int = 12
+    """Epochs without a better validation score after which training ends."""
+    batch: int = 24
+    crop_px: int = 144
+    full_share: float = 0.1
+    """Share of the steps that see whole slices, of the same number of pixels."""
+    lesion_share: float = 0.6
+    """Share of the crops about a lesion; each lesion is as likely as another, whatever its size."""
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    warmup_steps: int = 300
+    gradient_norm: float = 5.0
+    average: float = 0.999
+    """Decay of the running mean of the weights, which is what is validated and exported."""
+    positive_weight: float = 3.0
+    """Of lesion voxels in the cross-entropy."""
+    tversky_alpha: float = 0.6
+    """Weight of missed voxels; 1 - alpha of false ones."""
+    tversky_gamma: float = 1.0
+    """Exponent of the Tversky loss; the Oslo reimplementation of ILD has 4/3."""
+    cross_entropy: float = 1.0
+    """Weight of the cross-entropy against the Tversky loss."""
+    mixed_precision: bool = True
+    """float16 on CUDA; bfloat16 on a CPU that has units for it (without them it is 100 times slower)."""
+    validation_subsets: tuple[tuple[bool, ...], ...] = (
+        (True, True, True, True),
+        (False, True, True, True),
+        (True, False, False, False),
+    )
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+def comparator() -> dict[str, Any]:
+    """What makes a configuration the paper's comparator: three sequences of site B, no dropout."""
+    return {
+        "sequences": ("PRE_CUBE", "POST_CUBE", "FLAIR"),
+        "subset_law": SubsetLaw.NONE,
+        "validation_subsets": ((False, True, True, True),),
+    }
+
+
+def to_json(configuration: Configuration) -> str:
+    return json.dumps(asdict(configuration), indent=1, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> Configuration:
+    """Read configuration.json. Raises ValueError naming what is unknown."""
+    raw = json.loads(text)
+    unknown = sorted(set(raw) - {f.name for f in fields(Configuration)})
+    if unknown:
+        raise ValueError(f"unknown in the configuration: {', '.join(unknown)}")
+    augmentation = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.pop("augmentation", {}).items()}
+    raw["augmentation"] = Augmentation(**augmentation)
+    raw["normalisation"] = Normalisation(**raw.pop("normalisation", {}))
+    raw["subset_law"] = SubsetLaw(raw.get("subset_law", SubsetLaw.UNIFORM))
+    for name in ("sequences", "validation_subsets"):
+        if name in raw:
+            raw[name] = tuple(tuple(v) if isinstance(v, list) else v for v in raw[name])
+    return Configuration(**raw)
