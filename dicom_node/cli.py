@@ -50,7 +50,7 @@ def serve(config: Config = DEFAULT_CONFIG) -> None:
     """Run the whole node on this machine: receiver, coordinator, worker and broker, supervised. Stops on SIGTERM."""
     from dicom_node import serve as serving
 
-    raise typer.Exit(serving.run(_settings(config), config.resolve()))
+    raise typer.Exit(serving.run(_service_settings(config), config.resolve()))
 
 
 @app.command(epilog="example: quartet receive --config /etc/quartet/quartet.toml")
@@ -58,7 +58,7 @@ def receive(config: Config = DEFAULT_CONFIG) -> None:
     """Run the receiver alone: answers C-STORE and C-ECHO. Stops on SIGTERM, after draining."""
     from dicom_node import receive as receive_
 
-    receive_.run(_settings(config))
+    receive_.run(_service_settings(config))
 
 
 @app.command(epilog="example: quartet coordinate --config /etc/quartet/quartet.toml")
@@ -66,7 +66,7 @@ def coordinate(config: Config = DEFAULT_CONFIG) -> None:
     """Run the coordinator alone: completes studies, makes jobs, delivers results. Stops on SIGTERM."""
     from dicom_node import coordinate as coordinate_
 
-    coordinate_.run(_settings(config))
+    coordinate_.run(_service_settings(config))
 
 
 @app.command(epilog="example: quartet worker --config /etc/quartet/quartet.toml")
@@ -155,6 +155,15 @@ def config_check(config: Config = DEFAULT_CONFIG) -> None:
 
 def _settings(config: Path) -> Settings:
     return load(config)
+
+
+def _service_settings(config: Path) -> Settings:
+    """Settings of a process that runs on and on: its logs are set up too."""
+    from dicom_node import logs
+
+    settings = load(config)
+    logs.configure(settings.logs)
+    return settings
 
 
 def main() -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
-from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE, evt
-from pynetdicom.sop_class import (
+from pydicom.uid import (
     Comprehensive3DSRStorage,
     ComprehensiveSRStorage,
+    ExplicitVRLittleEndian,
     MRImageStorage,
     SegmentationStorage,
-    Verification,
 )
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import time
 
 from dicom_node.broker import LOOPBACK, free_port
 from dicom_node.errors import NodeError
