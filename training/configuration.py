@@ -1,7 +1,7 @@
 """Every number that the paper leaves open, in one place; saved as configuration.json beside the weights.
 
-Read by training/train and its parts. `facts`: public reimplementations use Adam 3e-4 to 5e-4, lesion slices 10:1, focal
-Tversky plus weighted cross-entropy; where this differs, it was found better or quicker on two cores.
+Read by training/train and its parts. Public reimplementations of the paper use Adam 3e-4 to 5e-4, lesion slices 10:1,
+focal Tversky plus weighted cross-entropy. Where this differs it was chosen for two cores, and not searched for.
 """
 
 import json
@@ -107,7 +107,9 @@ def from_json(text: str) -> Configuration:
     unknown = sorted(set(raw) - {f.name for f in fields(Configuration)})
     if unknown:
         raise ValueError(f"unknown in the configuration: {', '.join(unknown)}")
-    augmentation = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.pop("augmentation", {}).items()}
+    augmentation: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in raw.pop("augmentation", {}).items()
+    }
     raw["augmentation"] = Augmentation(**augmentation)
     raw["normalisation"] = Normalisation(**raw.pop("normalisation", {}))
     raw["subset_law"] = SubsetLaw(raw.get("subset_law", SubsetLaw.UNIFORM))

@@ -114,7 +114,8 @@ def _places(voxels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Some of the voxels, evenly spread over their order."""
     if len(voxels) <= VOXELS_A_LESION:
         return voxels
-    return voxels[np.linspace(0, len(voxels) - 1, VOXELS_A_LESION).astype(int)]
+    chosen: NDArray[np.int64] = voxels[np.linspace(0, len(voxels) - 1, VOXELS_A_LESION).astype(int)]
+    return chosen
 
 
 def _extent(tissue: NDArray[np.bool_], axis: int) -> tuple[int, int]:

@@ -66,7 +66,8 @@ class Steps(Dataset[Batch]):
         if self.configuration.subset_law != "none":
             encoded = drop_sequences(encoded, present)
         rows = [SEQUENCES.index(name) for name in self.configuration.sequences]
-        return encoded.unflatten(1, (len(SEQUENCES), SLICES))[:, rows].flatten(1, 2)
+        chosen: Tensor = encoded.unflatten(1, (len(SEQUENCES), SLICES))[:, rows].flatten(1, 2)
+        return chosen
 
     def _crop(self, rng: np.random.Generator, size: int) -> "_Crop":
         patient = self.patients[int(rng.integers(len(self.patients)))]

@@ -4,14 +4,17 @@ Normalisation, five-slice windows, input dropout of what is absent and the engin
 worker/pipeline and training/evaluate. Knows no DICOM and no patient: the stack lies on the model's grid already.
 """
 
+import copy
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from dicom_node.contract.messages import ModelIdentity
+from model.card import Card
 from model.channels import SEQUENCES, SIZE_PX, SLICES
-from model.checkpoint import DEFAULT_FOLDER, CheckpointError, load, verify
+from model.checkpoint import DEFAULT_FOLDER, Checkpoint, CheckpointError, load, verify
 from model.input_dropout import SubsetLaw
 from model.subsets import subset_name
 from worker.errors import WeightsError, WorkerError
@@ -43,6 +46,17 @@ class Predictor:
             checkpoint = load(weights)
         except CheckpointError as error:
             raise WeightsError(str(error)) from error
+        self._serve(checkpoint, device, threads)
+
+    @classmethod
+    def of(cls, network: nn.Module, card: Card, *, device: str = "auto", threads: int = 0) -> "Predictor":
+        """A predictor of a network in memory, for training's validation. The network may go on learning meanwhile."""
+        predictor = cls.__new__(cls)
+        copied = copy.deepcopy(network).eval()
+        predictor._serve(Checkpoint(network=copied, card=card, digest="in memory"), device, threads)
+        return predictor
+
+    def _serve(self, checkpoint: Checkpoint, device: str, threads: int) -> None:
         self.card = checkpoint.card
         self._digest = checkpoint.digest
         self._channels = [SEQUENCES.index(name) for name in self.card.sequences]

@@ -1,0 +1,222 @@
+"""`python -m training.train`: train the ILD model, or the paper's comparator, on patients on the model's grid.
+
+Writes into --out: configuration.json, split.json, state.pt (resumes where it stands), TensorBoard events, and weights/,
+the best running mean so far, which training.export turns into weights that the node serves.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.data import DataLoader, Subset
+from torch.utils.tensorboard import SummaryWriter
+
+from model.checkpoint import CheckpointError, load
+from model.network import ARCHITECTURES
+from training.configuration import Configuration, comparator, from_json, to_json
+from training.patients import Patient, open_patient, patient_folders
+from training.sampling import Batch, Steps
+from training.split import Split, split
+from training.step import STATE_FILE, Learner
+from training.validate import validate, write_weights
+
+EXAMPLE = """examples
+  python -m training.cohort cache --help                                   make synthetic patients
+  python -m training.prepare --cases brainmetshare DIR --out patients      bring your own onto the model's grid
+  python -m training.train --data patients --out runs/ild                  train; the same line again goes on
+  python -m training.train --data patients --out runs/dlv3 --without-dropout --architecture deeplabv3_resnet50
+  torchrun --nproc-per-node 4 -m training.train --data patients --out runs/ild
+  python -m training.export runs/ild --data patients --out weights         weights for worker.weights of quartet.toml
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Which of several processes this is, and where it computes."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line. Exit code 2 with one plain line where the data or the options cannot be used."""
+    given = _parser().parse_args(arguments)
+    try:
+        run(given)
+    except (ValueError, FileNotFoundError, CheckpointError) as error:
+        print(f"training.train: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def run(given: argparse.Namespace) -> None:
+    """Train as asked."""
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    place = _place(given.device)
+    given.out.mkdir(parents=True, exist_ok=True)
+    configuration = _configuration(given)
+    patients = {folder.name: open_patient(folder) for folder in patient_folders(given.data)}
+    if len(patients) < 2:
+        raise ValueError(
+            f"{given.data} holds {len(patients)} patients (NAME/stack.npy and mask.npy); two are the least"
+        )
+    chosen = _split(given, patients)
+    if place.first:
+        (given.out / "configuration.json").write_text(to_json(configuration))
+        (given.out / "split.json").write_text(json.dumps(asdict(chosen), indent=1) + "\n")
+    learner = Learner(configuration, place.device, parallel=place.count > 1)
+    best = {"score": -1.0, "epoch": 0.0}
+    if (given.out / STATE_FILE).exists():
+        best = learner.resume(given.out)
+    elif given.start_from:
+        learner.start_from(load(given.start_from).network.state_dict())
+    trained = Steps([patients[name] for name in chosen.train], configuration, place.rank)
+    _epochs(learner, trained, [patients[name] for name in chosen.validation], best, given, place)
+    if place.count > 1:
+        torch.distributed.destroy_process_group()
+
+
+def _epochs(
+    learner: Learner,
+    trained: Steps,
+    validated: Sequence[Patient],
+    best: dict[str, float],
+    given: argparse.Namespace,
+    place: Place,
+) -> None:
+    configuration = learner.configuration
+    length = configuration.steps_per_epoch
+    with SummaryWriter(str(given.out / "events"), flush_secs=30) as events, _progress(disable=not place.first) as bar:
+        shown = bar.add_task("train", total=configuration.steps, completed=learner.step)
+        while learner.step < configuration.steps:
+            epoch = learner.step // length + 1
+            end = min(epoch * length, configuration.steps)
+            losses = []
+            for batch in _batches(trained, range(learner.step, end), given.workers):
+                losses.append(learner.learn(batch))
+                bar.update(shown, completed=learner.step, description=f"loss {sum(losses) / len(losses):.3f}")
+            if place.first:
+                events.add_scalar("loss", sum(losses) / len(losses), learner.step)
+                _judge(learner, validated, best, epoch, events, given.out)
+            if _worn_out(best, epoch, configuration, place):
+                bar.console.print(f"no better validation since epoch {best['epoch']:.0f}: training ends")
+                return
+
+
+def _judge(
+    learner: Learner,
+    validated: Sequence[Patient],
+    best: dict[str, float],
+    epoch: int,
+    events: SummaryWriter,
+    out: Path,
+) -> None:
+    """Validate the running mean, keep it where it is the best so far, and save the state."""
+    scores = validate(learner.average, validated, learner.configuration)
+    for name, score in scores.items():
+        events.add_scalar(f"validation/{name}", score, learner.step)
+    mean = sum(scores.values()) / len(scores)
+    if mean > best["score"]:
+        best.update(score=mean, epoch=float(epoch))
+        write_weights(out / "weights", learner.average, learner.configuration, learner.step, scores)
+    learner.save(out, best)
+
+
+def _batches(trained: Steps, steps: range, workers: int) -> Iterable[Batch]:
+    """Batches in the order of their step numbers, made ahead by other processes."""
+    return DataLoader(
+        Subset(trained, steps),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _worn_out(best: dict[str, float], epoch: int, configuration: Configuration, place: Place) -> bool:
+    verdict = torch.tensor([float(epoch - best["epoch"] >= configuration.patience)], device=place.device)
+    if place.count > 1:
+        torch.distributed.broadcast(verdict, 0)
+    return bool(verdict.item())
+
+
+def _place(wish: str) -> Place:
+    rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    cuda = wish == "cuda" or (wish == "auto" and torch.cuda.is_available())
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    if count > 1:
+        torch.distributed.init_process_group("nccl" if cuda else "gloo")
+    return Place(rank=rank, count=count, device=device)
+
+
+def _configuration(given: argparse.Namespace) -> Configuration:
+    """The saved one of a run that goes on, else defaults, file and options, the later the stronger."""
+    saved = given.out / "configuration.json"
+    if (given.out / STATE_FILE).exists():
+        return from_json(saved.read_text())
+    base = from_json(given.configuration.read_text()) if given.configuration else Configuration()
+    if given.without_dropout:
+        base = replace(base, **comparator())
+    names = ("architecture", "steps", "batch", "crop_px", "learning_rate", "steps_per_epoch", "seed", "subset_law")
+    return replace(base, **{name: getattr(given, name) for name in names if getattr(given, name) is not None})
+
+
+def _split(given: argparse.Namespace, patients: dict[str, Patient]) -> Split:
+    saved = given.split or given.out / "split.json"
+    if saved.exists():
+        raw = json.loads(saved.read_text())
+        return Split(**{name: tuple(raw[name]) for name in ("train", "validation", "test")})
+    sites = {name: patient.site for name, patient in patients.items()}
+    return split(sites, validation=given.validation, test=given.test, train_site=given.train_site)
+
+
+def _progress(*, disable: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, disable=disable)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    defaults = Configuration()
+    parser.add_argument("--data", type=Path, required=True, help="folder of NAME/{stack,mask,brain}.npy")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; one that exists goes on")
+    parser.add_argument("--without-dropout", action="store_true", help="the comparator: three sequences, no dropout")
+    parser.add_argument("--architecture", choices=ARCHITECTURES, help=f"default {defaults.architecture}")
+    parser.add_argument("--subset-law", choices=["uniform", "bernoulli"], help=f"default {defaults.subset_law}")
+    for name in ("steps", "batch", "crop_px", "steps_per_epoch", "seed"):
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, type=int, help=f"default {getattr(defaults, name)}")
+    parser.add_argument("--learning-rate", type=float, help=f"default {defaults.learning_rate}")
+    parser.add_argument("--configuration", type=Path, help="configuration.json of another run, as a start")
+    parser.add_argument("--start-from", type=Path, help="folder of weights to begin with")
+    parser.add_argument("--split", type=Path, help="split.json (default: drawn, and saved in --out)")
+    parser.add_argument("--train-site", default="", help="site that trains; the others validate and test")
+    parser.add_argument("--validation", type=float, default=0.1, help="share that validates (default .1)")
+    parser.add_argument("--test", type=float, default=0.0, help="share that is kept for the test (default 0)")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves them")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make batches (default 1)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
