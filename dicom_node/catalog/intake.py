@@ -6,6 +6,7 @@ Settling counts from the moment the catalog learned of an object, not from what 
 """
 
 import hashlib
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +16,12 @@ from pathlib import Path
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from dicom_node.catalog.database import CatalogLocked, Database
-from dicom_node.catalog.tables import holds, instances, presence, series, studies
+from dicom_node.catalog.tables import expired_paths, holds, instances, presence, series, studies
 from dicom_node.errors import CatalogError
 from dicom_node.records import Receipt, ReceivedInstance
 from dicom_node.study.states import StudyEvent, StudyState, following
+
+log = logging.getLogger(__name__)
 
 OTHER_PATIENT = "objects of different patients came under one Study Instance UID"
 OTHER_CONTENT = "an object came twice under one SOP Instance UID with different content"
@@ -95,15 +98,25 @@ class CatalogIntake:
         return pending.receipt
 
     def adopt(self, received: Sequence[ReceivedInstance]) -> int:
-        """Record objects that lie in the store without a row, in one transaction. Gives how many were new."""
-        with self._database.write() as connection:
-            now = self._clock()
-            return sum(record(connection, one, now) is not Receipt.DUPLICATE for one in received)
+        """Record objects that lie in the store without a row, in one transaction. Gives how many were new.
+
+        One that cannot be recorded is logged and left where it is. Raises `CatalogError` where the catalog is locked.
+        """
+        batch = [_Pending(one) for one in received]
+        with self._commit_lock:
+            self._commit(batch)
+        for pending in batch:
+            if isinstance(pending.fault, CatalogLocked):
+                raise pending.fault
+            if pending.fault is not None:
+                extra = {"path": pending.received.file.path, "reason": str(pending.fault)}
+                log.error("A stored object could not be recorded; it stays in the store.", extra=extra)
+        return sum(pending.receipt not in (None, Receipt.DUPLICATE) for pending in batch)
 
     def known_paths(self) -> set[str]:
-        """Paths in the store that have a row."""
+        """Paths in the store that have a row, or had one and are about to be deleted: nothing to adopt."""
         with self._database.read() as connection:
-            return set(connection.scalars(select(instances.c.path)))
+            return {*connection.scalars(select(instances.c.path)), *connection.scalars(select(expired_paths.c.path))}
 
     def _commit(self, batch: Sequence[_Pending]) -> None:
         """Record a batch. Where it fails as a whole, each object is tried alone, so that one cannot sink the others."""

@@ -1,8 +1,8 @@
 """Forgets studies that are done and old: first the rows, with word of what lies on disk, then what lies there.
 
-Called by the coordinator, and `sweep` at start-up before adoption, so that files of a forgotten study are not taken
-for objects without a row. Killed between any two lines, the next call goes on. What is new or owed is never touched:
-a path that has a row again stays, and the intake looks for the file while it is alone in writing.
+Called by the coordinator. Killed between any two lines, the next call goes on; until then adoption leaves alone what
+is about to go (CatalogIntake.known_paths). What is new or owed is never touched: a path that has a row again stays, and
+the intake looks for the file while it is alone in writing.
 """
 
 import logging

@@ -1,6 +1,8 @@
 """What the receiver hands over is recorded once, kept always, and held where it contradicts."""
 
 import random
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -176,6 +178,40 @@ def test_a_catalog_that_was_lost_is_rebuilt_from_the_store(tmp_path: Path) -> No
     assert rebuilt.pacs == node.pacs
     assert rebuilt.broker == []
     second.close()
+
+
+def test_adoption_leaves_out_what_cannot_be_recorded(database: Database) -> None:
+    bad = replace(received(number=3), received_at=NOON.replace(tzinfo=None))
+    assert intake_of(database).adopt([received(number=1), bad, received(number=2)]) == 2
+    assert count(database) == 2
+
+
+def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
+    # Given a receiver that says each object that it recorded
+    url = f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+    program = (
+        "from support.received import received\n"
+        "from dicom_node.catalog.database import Database\n"
+        "from dicom_node.catalog.intake import CatalogIntake\n"
+        f"intake = CatalogIntake(Database({url!r}))\n"
+        "for number in range(100000):\n"
+        "    intake.receive(received(number=number)); print(number, flush=True)\n"
+    )
+    tests = Path(__file__).parents[3]
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=tests, text=True)
+    assert process.stdout is not None
+    said = [process.stdout.readline() for _ in range(30)]
+    # When it is killed in the middle
+    process.kill()
+    said += process.stdout.readlines()
+    process.wait()
+    process.stdout.close()
+    # Then all of them are there
+    database = Database(url)
+    with database.read() as connection:
+        kept = set(connection.scalars(select(instances.c.sop_instance_uid)))
+    assert {received(number=int(line)).sop_instance_uid for line in said if line.endswith("\n")} <= kept
+    database.close()
 
 
 def test_presences_are_those_of_living_receivers(database: Database) -> None:

@@ -79,7 +79,8 @@ def test_killed_between_rows_and_files(sqlite: Database, tmp_path: Path) -> None
         paths, job_ids = studies.forget(connection, node.show().line.id)
     assert (len(paths), len(job_ids)) == (12, 1)
     assert files(tmp_path)
-    # When the next one starts
+    # When the next one starts, it finds nothing to adopt
+    assert node.intake.known_paths() >= set(paths)
     retention.sweep(sqlite, tmp_path)
     # Then nothing is left that adoption could find
     assert files(tmp_path) == []
