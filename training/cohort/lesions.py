@@ -1,0 +1,220 @@
+"""Metastases of a patient: how many, where, how large, of what kind; and the white-matter lesions that are none.
+
+Called by scene.py. Everything is drawn as memberships on small boxes; painting is scene.py's. The truth is what the
+paper's radiologists outline: the enhancing part with its necrotic core, without oedema.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from training.cohort.fields import Float32, smooth_field
+from training.cohort.lesion_shape import Box, Form, body_distance, box_around, core_membership, membership
+from training.cohort.protocol import Site
+from training.cohort.tissues import BRAIN, INTRACRANIAL, Tissue
+from worker.volume.geometry import Grid
+
+UInt8 = NDArray[np.uint8]
+Float64 = NDArray[np.float64]
+_COARSE: Final = 2
+"""Places are drawn at every second voxel."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lesion:
+    """One lesion on its box of the scene's grid."""
+
+    kind: str
+    """solid, ring, cystic, haemorrhagic, glioma, or white-matter (no metastasis)."""
+    box: Box
+    body: Float32
+    """Membership of the enhancing part with its core: the truth. All zeros for white-matter lesions."""
+    core: Float32
+    oedema: Float32
+    gd_mm: Float32
+    """Concentration after contrast in the solid part."""
+    solid_tissue: Tissue
+    core_tissue: Tissue
+    t1_factor: float
+    centre_zyx: tuple[float, float, float]
+
+
+def draw_lesions(
+    tissue: UInt8, grid: Grid, rng: np.random.Generator, site: Site, count: int | None = None
+) -> tuple[Lesion, ...]:
+    """The patient's metastases; at least one, `count` if given."""
+    spacing = grid.spacing_mm_xyz[::-1]
+    coarse = tissue[::_COARSE, ::_COARSE, ::_COARSE]
+    weight, depth = _places(coarse, spacing)
+    wanted = _count(rng) if count is None else count
+    glioma = site is Site.RANDOMISED and rng.random() < 0.22
+    forms = [_glioma_form(rng)] if glioma else []
+    wanted = int(rng.integers(1, 4)) if glioma and count is None else wanted
+    forms += [_form(rng) for _ in range(wanted - len(forms))]
+    forms.sort(key=lambda f: -f[1].radius_mm)
+    placed: list[tuple[Float64, float]] = []
+    lesions: list[Lesion] = []
+    patient_gd = float(np.exp(rng.normal(0, 0.3)))
+    for kind, form in forms:
+        centre = _place(rng, weight, depth, spacing, form.radius_mm, placed)
+        if centre is None:
+            continue
+        placed.append((centre * spacing, form.radius_mm))
+        lesions.append(_grow(rng, kind, form, centre, tissue, spacing, patient_gd))
+    return tuple(les for les in lesions if les.body.max() > 0.5)
+
+
+def draw_white_matter_lesions(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> tuple[Lesion, ...]:
+    """Small bright spots of FLAIR that do not enhance, and lacunes: what every second patient of this age has."""
+    spacing = grid.spacing_mm_xyz[::-1]
+    weight = (tissue[::_COARSE, ::_COARSE, ::_COARSE] == Tissue.WHITE).ravel()
+    found = np.flatnonzero(weight)
+    lesions = []
+    for index in rng.choice(found, size=int(rng.geometric(0.09)) - 1) if len(found) else []:
+        centre = np.array(np.unravel_index(index, tuple(-(-n // _COARSE) for n in tissue.shape)), dtype=np.float64) * _COARSE
+        form = Form(radius_mm=float(np.exp(rng.normal(np.log(1.8), 0.5))), irregularity=0.25)
+        box = box_around(_shape(tissue), centre, (form.radius_mm * 2 + 2) / np.array(spacing))
+        spot = membership(body_distance(rng, form, box, centre, spacing), 2.0) * np.float32(rng.uniform(0.3, 1.0))
+        spot = spot * np.isin(tissue[box], BRAIN)
+        zeros = np.zeros_like(spot)
+        lacune = rng.random() < 0.1
+        lesions.append(
+            Lesion(
+                kind="white-matter", box=box, body=zeros, core=zeros, gd_mm=zeros, oedema=spot.astype(np.float32),
+                solid_tissue=Tissue.CYST if lacune else Tissue.OEDEMA, core_tissue=Tissue.CYST, t1_factor=1.0,
+                centre_zyx=(float(centre[0]), float(centre[1]), float(centre[2])),
+            )
+        )  # fmt: skip
+    return tuple(lesions)
+
+
+def _shape(tissue: UInt8) -> tuple[int, int, int]:
+    return tissue.shape[0], tissue.shape[1], tissue.shape[2]
+
+
+def _count(rng: np.random.Generator) -> int:
+    """1-3 in two of three patients, 4-10 in a quarter, more in the rest, as in the cohorts of the paper's authors."""
+    kind = rng.random()
+    if kind < 0.62:
+        return int(rng.integers(1, 4))
+    return int(rng.integers(4, 11)) if kind < 0.88 else int(rng.integers(11, 21))
+
+
+def _form(rng: np.random.Generator) -> tuple[str, Form]:
+    diameter = float(np.clip(np.exp(rng.normal(np.log(6.5), 0.62)), 2.0, 35.0))
+    kind = rng.random()
+    lobes = int(rng.integers(2, 5)) if diameter > 7 and rng.random() < 0.35 else 1
+    irregularity = float(rng.uniform(0.03, 0.2))
+    radius = diameter / 2
+    if diameter > 8 and kind < 0.5:
+        rim = float(np.clip(rng.uniform(0.12, 0.5) * radius, 1.2, 6.0))
+        return "ring", Form(radius_mm=radius, irregularity=irregularity, lobes=lobes, rim_mm=rim)
+    if diameter > 10 and kind < 0.58:
+        return "cystic", Form(radius_mm=radius, irregularity=irregularity / 2, rim_mm=float(rng.uniform(0.8, 1.6)))
+    if diameter > 5 and kind > 0.92:
+        return "haemorrhagic", Form(radius_mm=radius, irregularity=irregularity, lobes=lobes, rim_mm=radius * rng.uniform(0.3, 0.8))
+    return "solid", Form(radius_mm=radius, irregularity=irregularity, lobes=lobes)
+
+
+def _glioma_form(rng: np.random.Generator) -> tuple[str, Form]:
+    radius = float(rng.uniform(8, 23))
+    return "glioma", Form(
+        radius_mm=radius,
+        irregularity=float(rng.uniform(0.12, 0.3)),
+        lobes=int(rng.integers(1, 6)),
+        rim_mm=float(rng.uniform(0.1, 0.6) * radius) if rng.random() < 0.9 else 0.0,
+        elongation=0.22,
+    )
+
+
+def _places(coarse: UInt8, spacing: tuple[float, float, float]) -> tuple[Float32, Float32]:
+    """(weight of each coarse voxel as a lesion's centre, its depth below the brain's surface in mm)."""
+    brain = np.isin(coarse, BRAIN)
+    grey = np.isin(coarse, (Tissue.GREY, Tissue.CEREBELLAR_GREY)).astype(np.float32)
+    white = np.isin(coarse, (Tissue.WHITE, Tissue.CEREBELLAR_WHITE)).astype(np.float32)
+    junction = ndimage.uniform_filter(grey, 3) * ndimage.uniform_filter(white, 3) * 4
+    weight = brain * (0.12 + junction)
+    weight[np.isin(coarse, (Tissue.BRAINSTEM, Tissue.THALAMUS, Tissue.CAUDATE))] *= 0.4
+    step = 2
+    depth = ndimage.distance_transform_edt(
+        np.isin(coarse[::step, ::step, ::step], INTRACRANIAL), sampling=[s * _COARSE * step for s in spacing]
+    )
+    full = depth.repeat(step, 0).repeat(step, 1).repeat(step, 2)[tuple(slice(n) for n in coarse.shape)]
+    return weight.astype(np.float32), full.astype(np.float32)
+
+
+def _place(
+    rng: np.random.Generator,
+    weight: Float32,
+    depth: Float32,
+    spacing: tuple[float, float, float],
+    radius_mm: float,
+    placed: list[tuple[Float64, float]],
+) -> Float64 | None:
+    allowed = np.where(depth > min(0.6 * radius_mm + 2, 16), weight, 0).ravel().astype(np.float64)
+    if allowed.sum() <= 0:
+        return None
+    cumulative = np.cumsum(allowed)
+    clustered = bool(placed) and rng.random() < 0.12
+    for attempt in range(60):
+        index = int(np.searchsorted(cumulative, rng.random() * cumulative[-1]))
+        centre = np.array(np.unravel_index(index, weight.shape), dtype=np.float64) * _COARSE + rng.uniform(-0.5, 0.5, 3)
+        gaps = [float(np.linalg.norm(centre * spacing - other)) - radius_mm - r for other, r in placed]
+        if clustered and attempt < 40 and not 0.5 < min(gaps) < 8:
+            continue
+        if not gaps or min(gaps) > 0.5:
+            return centre
+    return None
+
+
+def _grow(
+    rng: np.random.Generator,
+    kind: str,
+    form: Form,
+    centre: Float64,
+    tissue: UInt8,
+    spacing: tuple[float, float, float],
+    patient_gd: float,
+) -> Lesion:
+    reach, strength = _oedema(rng, form)
+    half = (form.radius_mm * (1.45 + form.irregularity * 2) + reach * 1.6 + 3) / np.array(spacing)
+    box = box_around(_shape(tissue), centre, half)
+    distance = body_distance(rng, form, box, centre, spacing)
+    inside = np.isin(tissue[box], (*BRAIN, Tissue.CSF, Tissue.VENTRICLE))
+    body = membership(distance) * inside
+    shape = (body.shape[0], body.shape[1], body.shape[2])
+    core = core_membership(rng, form, distance, spacing)
+    ring = form.rim_mm > 0
+    gd = float(np.clip(np.exp(rng.normal(np.log(0.24), 0.55)) * patient_gd, 0.05, 1.0))
+    patch = 0.45 if kind == "glioma" else 0.25
+    uneven = smooth_field(rng, shape, spacing, max(form.radius_mm * 0.45, 1.5))
+    gd_mm = np.float32(gd) * np.exp(np.float32(patch) * uneven - np.float32(patch**2 / 2))
+    ragged = smooth_field(rng, shape, spacing, max(reach * 0.8, 3.0))
+    swelling = membership((distance - np.float32(reach) * (1 + np.float32(0.45) * ragged)).astype(np.float32), 3.0)
+    susceptible = np.zeros(256, dtype=np.float32)
+    susceptible[list(BRAIN)] = 0.35
+    susceptible[[Tissue.WHITE, Tissue.CEREBELLAR_WHITE, Tissue.BRAINSTEM]] = 1.0
+    cores = {"cystic": Tissue.CYST, "haemorrhagic": Tissue.HAEMORRHAGE}
+    return Lesion(
+        kind=kind,
+        box=box,
+        body=body.astype(np.float32),
+        core=core if ring else np.zeros_like(core),
+        oedema=(swelling * susceptible[tissue[box]] * np.float32(strength)).astype(np.float32),
+        gd_mm=gd_mm.astype(np.float32),
+        solid_tissue=Tissue.METASTASIS,
+        core_tissue=cores.get(kind, Tissue.NECROSIS if rng.random() < 0.8 else Tissue.CYST),
+        t1_factor=float(np.exp(rng.normal(0, 0.1))) * (0.75 if rng.random() < 0.06 else 1.0),
+        centre_zyx=(float(centre[0]), float(centre[1]), float(centre[2])),
+    )
+
+
+def _oedema(rng: np.random.Generator, form: Form) -> tuple[float, float]:
+    """(reach beyond the border in mm, strength): nearly always around large lesions, seldom around small ones."""
+    likely = 0.85 if form.radius_mm > 5 else 0.3
+    if rng.random() > likely:
+        return 0.0, 0.0
+    return float(np.clip(rng.uniform(0.3, 1.7) * form.radius_mm, 1.0, 22.0)), float(rng.uniform(0.5, 1.0))

@@ -1,0 +1,208 @@
+"""One patient before any scanner: tissues, lesions, vessels on the scene's grid, and their picture in one contrast.
+
+`build_scene` and `paint` are called by patient.py. The scene's grid is 0.9375 x 0.9375 x 1 mm around the brain; a voxel
+there is one tissue, partial volume comes with acquisition, and with the soft borders of lesions and vessels.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from training.cohort.anatomy import load_anatomy
+from training.cohort.deform import Warp, deform
+from training.cohort.fields import Float32, smooth_field, upsample
+from training.cohort.lesions import Lesion, draw_lesions, draw_white_matter_lesions
+from training.cohort.protocol import Series, Site
+from training.cohort.signal import Contrast, signal
+from training.cohort.tissues import BRAIN, INTRACRANIAL, Tissue, TissueTable, tissue_table, with_gadolinium
+from training.cohort.vessels import Vessels, draw_vessels
+from worker.volume.geometry import Grid
+
+UInt8 = NDArray[np.uint8]
+_GD_STEPS: Final = np.concatenate([[0.0], np.geomspace(0.005, 3.0, 60)])
+"""Concentrations, mM, between which a lesion's signal is interpolated."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """A patient."""
+
+    grid: Grid
+    tissue: UInt8
+    table: TissueTable
+    texture: Float32
+    """Zero mean, unit variance: slow variation of a tissue's T1."""
+    lesions: tuple[Lesion, ...]
+    others: tuple[Lesion, ...]
+    """White-matter lesions that are no metastases."""
+    vessels: Vessels
+    dura: NDArray[np.int64]
+    dura_share: Float32
+    texture_strength: float
+    source: str
+
+
+def scene_grid() -> Grid:
+    """208 slices of 256 x 256; 0 mm is the brain's centre."""
+    affine = np.diag([0.9375, 0.9375, 1.0, 1.0])
+    affine[:3, 3] = (-127.5 * 0.9375, -127.5 * 0.9375 - 4, -104.0)
+    return Grid(shape_zyx=(208, 256, 256), affine=affine)
+
+
+def build_scene(
+    rng: np.random.Generator, site: Site, field_t: float, anatomy: Path | None, lesions: int | None = None
+) -> Scene:
+    """Everything of a patient that no scanner changes."""
+    head = load_anatomy(anatomy)
+    grid = scene_grid()
+    wide = site is Site.RANDOMISED
+    tissue = deform(head, grid, rng, Warp(rotation_deg=7, scale=0.07) if wide else Warp())
+    _soft_tissue(tissue, grid, rng)
+    _pituitary(tissue, grid)
+    dura = np.flatnonzero(_shell(tissue))
+    return Scene(
+        grid=grid,
+        tissue=tissue,
+        table=tissue_table(field_t, rng, 0.08 if wide else 0.05),
+        texture=_texture(grid, rng),
+        lesions=draw_lesions(tissue, grid, rng, site, lesions),
+        others=draw_white_matter_lesions(tissue, grid, rng),
+        vessels=draw_vessels(tissue, grid, rng),
+        dura=dura,
+        dura_share=_dura_share(len(dura), rng),
+        texture_strength=float(rng.uniform(0.02, 0.08)),
+        source=head.source,
+    )
+
+
+def _texture(grid: Grid, rng: np.random.Generator) -> Float32:
+    spacing = grid.spacing_mm_xyz[::-1]
+    field = np.float32(0.75) * smooth_field(rng, grid.shape_zyx, spacing, 9.0)
+    field += np.float32(0.66) * smooth_field(rng, grid.shape_zyx, spacing, 3.5)
+    return field
+
+
+def _dura_share(count: int, rng: np.random.Generator) -> Float32:
+    return (rng.uniform(0.1, 0.6) * rng.uniform(0.6, 1.0, count)).astype(np.float32)
+
+
+def _soft_tissue(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> None:
+    """Label maps have one class outside the skull: fat lies over the vault, muscle and fat in turn below."""
+    soft = tissue == Tissue.MUSCLE
+    field = smooth_field(rng, grid.shape_zyx, grid.spacing_mm_xyz[::-1], 9.0)
+    height = ((np.arange(grid.shape_zyx[0]) - 80) / 15).astype(np.float32)
+    field += height[:, None, None]
+    tissue[soft & (field > 0.2)] = Tissue.FAT
+
+
+def _pituitary(tissue: UInt8, grid: Grid) -> None:
+    """A gland of 10 x 7 x 6 mm in front of the brain stem's top, where fluid or bone is."""
+    stem = np.argwhere(tissue[::2, ::2, ::2] == Tissue.BRAINSTEM) * 2
+    if not len(stem):
+        return
+    top = stem[stem[:, 0] > np.percentile(stem[:, 0], 85)].mean(axis=0)
+    centre = top + np.array([-16.0, -22.0, 0.0])
+    z, y, x = np.meshgrid(*(np.arange(n) for n in tissue.shape), indexing="ij", sparse=True)
+    gland = ((z - centre[0]) / 3) ** 2 + ((y - centre[1]) / 4) ** 2 + ((x - centre[2]) / 6) ** 2 < 1
+    tissue[gland & ~np.isin(tissue, BRAIN)] = Tissue.PITUITARY
+
+
+def _shell(tissue: UInt8) -> NDArray[np.bool_]:
+    """Voxels of bone or fluid where the two meet: the dura."""
+    fluid = tissue == Tissue.CSF
+    bone = (tissue == Tissue.BONE) | (tissue == Tissue.MARROW)
+    shell = np.zeros_like(bone)
+    for axis in range(3):
+        a = [slice(None)] * 3
+        b = [slice(None)] * 3
+        a[axis], b[axis] = slice(1, None), slice(None, -1)
+        low, high = tuple(a), tuple(b)
+        shell[low] |= bone[low] & fluid[high]
+        shell[high] |= bone[high] & fluid[low]
+    return shell
+
+
+def brain_mask(scene: Scene, rng: np.random.Generator) -> Float32:
+    """What a skull-stripping tool leaves, as 0 or 1: the brain, with more or less of the fluid around it."""
+    small = np.isin(scene.tissue[::2, ::2, ::2], [t for t in INTRACRANIAL if t not in (Tissue.CSF, Tissue.SINUS)])
+    soft = ndimage.gaussian_filter(small.astype(np.float32), rng.uniform(1.0, 2.2))
+    full = upsample(soft, scene.grid.shape_zyx, 2)
+    full += np.float32(0.06) * smooth_field(rng, scene.grid.shape_zyx, scene.grid.spacing_mm_xyz[::-1], 12.0)
+    out: Float32 = (full > rng.uniform(0.2, 0.5)).astype(np.float32)
+    return out
+
+
+def paint(scene: Scene, series: Series, rng: np.random.Generator) -> Float32:
+    """(Z, Y, X) float32: the scene in a series' contrast, white matter at 1."""
+    t1, t2, pd = scene.table.relaxed(series.after_gd)
+    lut = signal(series.pulse, t1, t2, pd)
+    white = lut[Tissue.WHITE]
+    lut = lut / white
+    moving = rng.uniform(*series.flow)
+    lut[Tissue.SINUS] *= moving
+    lut[Tissue.ARTERY] *= 1.0 if series.flow[0] >= 0.7 else rng.uniform(0.0, 0.15)
+    image = lut.astype(np.float32)[scene.tissue]
+    image *= 1 + _sensitivity(series, scene)[scene.tissue] * scene.texture
+    image.ravel()[scene.dura] *= 1 - scene.dura_share
+    image.ravel()[scene.dura] += scene.dura_share * np.float32(lut[Tissue.DURA])
+    _paint_vessels(image, scene, series, white)
+    for lesion in (*scene.others, *scene.lesions):
+        _paint_lesion(image, lesion, scene, series, white, lut)
+    return image
+
+
+def _sensitivity(series: Series, scene: Scene) -> Float32:
+    """How strongly each tissue's signal follows the texture of T1: longer T1 is darker on T1, brighter on FLAIR."""
+    strength = np.full(len(Tissue), scene.texture_strength, dtype=np.float32)
+    strength[[Tissue.FAT, Tissue.MUSCLE, Tissue.MUCOSA, Tissue.MARROW, Tissue.SKIN]] *= 2.5
+    strength[Tissue.AIR] = 0
+    return -0.6 * strength if series.pulse.contrast is Contrast.FLAIR else strength
+
+
+def _blood_gd(scene: Scene, series: Series) -> float:
+    return float(scene.table.gd_mm[Tissue.BLOOD]) * float(series.after_gd)
+
+
+def _paint_vessels(image: Float32, scene: Scene, series: Series, white: float) -> None:
+    vessels = scene.vessels
+    low, high = series.flow
+    left = (low + (high - low) * vessels.flow) if low < 0.7 else np.float32(high)
+    left = np.where((vessels.tissue == Tissue.ARTERY) & (low < 0.7), vessels.flow, left)
+    left = np.where((vessels.flow > 0.7) & (low < 0.7), vessels.flow, left)
+    bright = np.empty_like(vessels.share)
+    for kind in (Tissue.ARTERY, Tissue.BLOOD, Tissue.CHOROID):
+        mine = vessels.tissue == kind
+        steps = _over_gd(scene, series, kind, 1.0) / white
+        gd = scene.table.gd_mm[kind] * float(series.after_gd) * vessels.gd_share[mine]
+        bright[mine] = np.interp(gd, _GD_STEPS, steps)
+    flat = image.ravel()
+    flat[vessels.index] += vessels.share * (bright * left.astype(np.float32) - flat[vessels.index])
+
+
+def _over_gd(scene: Scene, series: Series, tissue: Tissue, t1_factor: float) -> NDArray[np.float64]:
+    """Signal of a tissue at each of `_GD_STEPS`."""
+    table = scene.table
+    t1 = np.full(len(_GD_STEPS), table.t1_ms[tissue] * t1_factor)
+    t2 = np.full(len(_GD_STEPS), table.t2_ms[tissue])
+    t1, t2 = with_gadolinium(t1, t2, _GD_STEPS, table.field_t)
+    return signal(series.pulse, t1, t2, np.full(len(_GD_STEPS), table.pd[tissue]))
+
+
+def _paint_lesion(
+    image: Float32, lesion: Lesion, scene: Scene, series: Series, white: float, lut: NDArray[np.float64]
+) -> None:
+    view = image[lesion.box]
+    texture = 1 + np.float32(scene.texture_strength) * scene.texture[lesion.box]
+    swollen = Tissue.CYST if lesion.solid_tissue is Tissue.CYST else Tissue.OEDEMA
+    view += lesion.oedema * (np.float32(lut[swollen]) * texture - view)
+    if not lesion.body.any():
+        return
+    solid = np.interp(
+        lesion.gd_mm * float(series.after_gd), _GD_STEPS, _over_gd(scene, series, lesion.solid_tissue, lesion.t1_factor) / white
+    ).astype(np.float32)
+    mixed = solid + lesion.core * (np.float32(lut[lesion.core_tissue]) - solid)
+    view += lesion.body * (mixed * texture - view)
