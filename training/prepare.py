@@ -1,22 +1,26 @@
 """Patients as the model sees them: a stack on the model's grid with the truth, from any data set or from a cache.
 
-Called by training/evaluate and training/train. Co-registration and resampling are the worker's own code, so that
+`python -m training.prepare` brings a data set onto the model's grid once, for training/train; training/evaluate reads
+any layout directly. Co-registration and resampling are the worker's own code, so that
 training, evaluation and serving see the same. Knows no network.
 """
 
+import argparse
 import json
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.progress import track
 
 from dicom_node.contract.slots import SequenceSlot
 from model.channels import SIZE_PX, SLICE_SPACING_MM, SPACING_MM
 from training.cases import brainmetshare, challenge
 from training.cases.case import Case, CaseError, load
 from training.scores import Float32, Mask
-from worker.volume.geometry import Grid, Volume
+from worker.volume.geometry import Float64, Grid, Volume
 from worker.volume.resample import IDENTITY, model_grid, resample, to_model_grid, to_native
 from worker.volume.stack import stack
 
@@ -138,8 +142,9 @@ def prepare(case: Case) -> Patient:
     )
 
 
-def _registered(fixed: Volume, moving: Volume) -> Float32 | None:
-    from worker.volume.register import check, register
+def _registered(fixed: Volume, moving: Volume) -> Float64 | None:
+    from worker.volume.register import register
+    from worker.volume.trust import check
 
     alignment = register(fixed, moving, seed=SEED)
     return None if check(fixed, moving, alignment) else alignment.transform
@@ -153,3 +158,31 @@ def write_cache(patient: Patient, folder: Path) -> Path:
     np.save(target / "mask.npy", patient.truth_on_model_grid().astype(np.uint8))
     (target / "meta.json").write_text(json.dumps({"name": patient.name, "present": list(patient.present)}))
     return target
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line. Exit code 2 with one plain line where the data set cannot be read."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.prepare",
+        description="Bring a data set onto the model's grid, registered as in serving, for training.train.",
+        epilog="example: python -m training.prepare --cases brainmetshare /data/mets --out patients",
+    )
+    parser.add_argument("--cases", nargs=2, metavar=("LAYOUT", "DIR"), required=True, help=f"one of {', '.join(KINDS)}")
+    parser.add_argument("--post-gd", choices=["BRAVO", "POST_CUBE"], default="BRAVO", help="slot of post-Gd T1")
+    parser.add_argument("--without-pre", action="store_true", help="leave pre-Gd T1 out")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write NAME/{stack,mask}.npy to")
+    given = parser.parse_args(arguments)
+    choice = challenge.SlotChoice(post=SequenceSlot(given.post_gd), use_pre=not given.without_pre)
+    try:
+        source = open_source(given.cases[0], Path(given.cases[1]), choice)
+        for patient in track(source, description="prepare", total=len(source.names)):
+            if patient.truth is not None:
+                write_cache(patient, given.out)
+    except CaseError as error:
+        print(f"training.prepare: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from dicom_node.contract.messages import JobRequest, SlotState, SlotUse
 from dicom_node.contract.slots import SequenceSlot
 from worker.inputs import Inputs
+from worker.volume.alignment import Alignment
 from worker.volume.geometry import SeriesVolume, Volume
-from worker.volume.register import Alignment, check, register
+from worker.volume.register import register
+from worker.volume.trust import check
 
 SEED = 20210222
 """Of the registration's sampling: fixed, so that a second run gives the same bytes."""
