@@ -5,7 +5,7 @@ character set (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2, C.12.1.1.2); everything that a l
 replaced by what follows from the request, so that the same input gives the same bytes.
 """
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from highdicom.sr import CodedConcept
@@ -45,7 +45,7 @@ def stamp(dataset: Dataset, context: ResultContext, kind: str, description: str)
     if str(source.get("StudyInstanceUID")) != context.request.study_instance_uid:
         raise WorkerError("the reference series belongs to another study than the request")
     _copy_patient_and_study(dataset, source)
-    _stamp_moment(dataset, context, source)
+    _stamp_moment(dataset, local_moment(context))
     _stamp_maker(dataset, context)
     dataset.StudyInstanceUID = context.request.study_instance_uid
     dataset.SeriesInstanceUID = context.uid(f"{kind}.series")
@@ -73,8 +73,19 @@ def _copy_patient_and_study(dataset: Dataset, source: Any) -> None:
             setattr(dataset, keyword, None)
 
 
-def _stamp_moment(dataset: Dataset, context: ResultContext, source: Any) -> None:
-    moment = context.created_at.astimezone(_zone(source))
+def local_moment(context: ResultContext) -> datetime:
+    """When the result was asked for, in the source's time zone where it names one (so that all times of the object
+    agree), else in UTC.
+    """
+    offset = str(context.reference.headers[0].get("TimezoneOffsetFromUTC") or "+0000")
+    try:
+        zone = datetime.strptime(offset, "%z").tzinfo
+    except ValueError:
+        zone = UTC
+    return context.created_at.astimezone(zone)
+
+
+def _stamp_moment(dataset: Dataset, moment: datetime) -> None:
     date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
     keywords = ["InstanceCreation", "Series"]
     if "ContentDate" in dataset:
@@ -82,15 +93,6 @@ def _stamp_moment(dataset: Dataset, context: ResultContext, source: Any) -> None
     for keyword in keywords:
         setattr(dataset, f"{keyword}Date", date)
         setattr(dataset, f"{keyword}Time", time)
-
-
-def _zone(source: Any) -> timezone:
-    """The source's time zone where it names one, so that all times of the object agree; else UTC."""
-    try:
-        offset = datetime.strptime(str(source.get("TimezoneOffsetFromUTC") or "+0000"), "%z").utcoffset()
-    except ValueError:
-        offset = None
-    return timezone(offset or timedelta(0))
 
 
 def _stamp_maker(dataset: Dataset, context: ResultContext) -> None:

@@ -30,6 +30,7 @@ from worker.results import codes
 from worker.results.content_items import measurement
 from worker.results.provenance import ResultContext, plain_text
 from worker.results.source_images import SourceFrame, source_frames
+from worker.volume.geometry import Float64
 
 TOP_LEFT_PIXEL_CENTRE = 0.5
 """SCOORD counts columns and rows from the corner of the first pixel, not from its centre (PS3.3 C.18.6.1.2)."""
@@ -44,7 +45,7 @@ class SegmentReference:
     """True: segment number = lesion number; else one segment holds all lesions."""
 
     def of(self, lesion: Lesion, source_series_uid: str) -> ReferencedSegment:
-        """Segment and source series as content items. The frames are those of the segmentation that show the lesion."""
+        """Segment and source series as content items."""
         return ReferencedSegment(
             sop_class_uid=self.segmentation.SOPClassUID,
             sop_instance_uid=self.segmentation.SOPInstanceUID,
@@ -58,8 +59,8 @@ def lesion_groups(context: ResultContext, segment: SegmentReference | None) -> l
     frame_at = {frame.z: frame for frame in source_frames(context.reference)}
     groups: list[ContentItem] = []
     for lesion in context.lesions:
-        groups.extend(_volume_group(context, lesion, segment))
-        groups.extend(_long_axis_group(context, lesion, frame_at))
+        groups.append(_volume_group(context, lesion, segment))
+        groups.append(_long_axis_group(context, lesion, frame_at))
     return groups
 
 
@@ -79,9 +80,8 @@ def algorithm(context: ResultContext) -> AlgorithmIdentification:
     )
 
 
-def _volume_group(
-    context: ResultContext, lesion: Lesion, segment: SegmentReference | None
-) -> VolumetricROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations:
+def _volume_group(context: ResultContext, lesion: Lesion, segment: SegmentReference | None) -> ContentItem:
+    """TID 1411 on the segment; TID 1501 with all numbers where there is no segment."""
     measurements = [
         measurement(codes.VOLUME, lesion.volume_ml, codes.MILLILITRE),
         measurement(codes.PROBABILITY, lesion.mean_probability, codes.NO_UNITS, codes.MEAN),
@@ -95,7 +95,7 @@ def _volume_group(
             finding_sites=_sites(lesion),
             algorithm_id=algorithm(context),
             measurements=measurements + _axes(lesion),
-        )
+        )[0]
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(lesion),
         referenced_segment=segment.of(lesion, context.reference.series_instance_uid),
@@ -104,18 +104,17 @@ def _volume_group(
         finding_sites=_sites(lesion),
         algorithm_id=algorithm(context),
         measurements=measurements,
-    )
+    )[0]
 
 
-def _long_axis_group(
-    context: ResultContext, lesion: Lesion, frame_at: dict[int, SourceFrame]
-) -> PlanarROIMeasurementsAndQualitativeEvaluations:
+def _long_axis_group(context: ResultContext, lesion: Lesion, frame_at: dict[int, SourceFrame]) -> ContentItem:
+    """TID 1410 on the image of the long axis."""
     z, ends_xy = _ends_in_image(context, lesion)
     frame = frame_at[z]
     source = SourceImageForRegion(
         referenced_sop_class_uid=frame.sop_class_uid,
         referenced_sop_instance_uid=frame.sop_instance_uid,
-        referenced_frame_numbers=frame.frame_number,
+        referenced_frame_numbers=None if frame.frame_number is None else [frame.frame_number],
     )
     return PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(lesion),
@@ -125,7 +124,7 @@ def _long_axis_group(
         finding_sites=_sites(lesion),
         algorithm_id=algorithm(context),
         measurements=_axes(lesion),
-    )
+    )[0]
 
 
 def _axes(lesion: Lesion) -> list[Measurement]:
@@ -135,7 +134,7 @@ def _axes(lesion: Lesion) -> list[Measurement]:
     ]
 
 
-def _ends_in_image(context: ResultContext, lesion: Lesion) -> tuple[int, np.ndarray]:
+def _ends_in_image(context: ResultContext, lesion: Lesion) -> tuple[int, Float64]:
     """The slice of the long axis, and its two ends as (2, 2) column, row. Raises `WorkerError` off the planes."""
     index_zyx = context.reference.volume.grid.to_index(np.array(lesion.long_axis_ends_mm))
     slices = np.rint(index_zyx[:, 0]).astype(int)

@@ -23,8 +23,21 @@ from worker.results.source_images import bare_images, further_images, source_fra
 SERIES_NUMBERS = {Product.SEG: 9101, Product.SEG_PER_LESION: 9102, Product.SEG_FRACTIONAL: 9103}
 SEGMENT_LABEL = "Brain metastases"
 _TITLES = {Product.SEG: "SEG", Product.SEG_PER_LESION: "SEG lesions", Product.SEG_FRACTIONAL: "SEG prob."}
-_LABELS = {Product.SEG: "BRAIN_METS", Product.SEG_PER_LESION: "BRAIN_METS_EACH", Product.SEG_FRACTIONAL: "BRAIN_METS_PROB"}
-_COLOURS_RGB = ((230, 60, 60), (240, 160, 40), (240, 230, 70), (120, 220, 90), (70, 200, 220), (90, 120, 240), (200, 90, 230))
+_LABELS = {
+    Product.SEG: "BRAIN_METS",
+    Product.SEG_PER_LESION: "BRAIN_METS_EACH",
+    Product.SEG_FRACTIONAL: "BRAIN_METS_PROB",
+}
+COLOURS_RGB = (
+    (230, 60, 60),
+    (240, 160, 40),
+    (240, 230, 70),
+    (120, 220, 90),
+    (70, 200, 220),
+    (90, 120, 240),
+    (200, 90, 230),
+)
+"""By lesion number, repeated; the first is that of all lesions together."""
 
 
 def build_segmentation(context: ResultContext, product: Product = Product.SEG) -> Dataset:
@@ -78,7 +91,9 @@ def _segments(context: ResultContext, product: Product) -> list[SegmentDescripti
     ]
 
 
-def _segment(context: ResultContext, number: int, label: str, tracking_uid: str, tracking_id: str) -> SegmentDescription:
+def _segment(
+    context: ResultContext, number: int, label: str, tracking_uid: str, tracking_id: str
+) -> SegmentDescription:
     model = context.model
     return SegmentDescription(
         segment_number=number,
@@ -95,7 +110,7 @@ def _segment(context: ResultContext, number: int, label: str, tracking_uid: str,
         tracking_uid=tracking_uid,
         tracking_id=plain_text(tracking_id, LONG_STRING_CHARACTERS),
         anatomic_regions=[codes.BRAIN],
-        display_color=hd.color.CIELabColor.from_rgb(*_COLOURS_RGB[(number - 1) % len(_COLOURS_RGB)]),
+        display_color=hd.color.CIELabColor.from_rgb(*COLOURS_RGB[(number - 1) % len(COLOURS_RGB)]),
     )
 
 

@@ -139,7 +139,8 @@ def _positions(headers: tuple[Any, ...]) -> list[Any]:
     """ImagePositionPatient of each frame."""
     if not _is_enhanced(headers):
         return [header.ImagePositionPatient for header in headers]
-    return [frame.PlanePositionSequence[0].ImagePositionPatient for frame in headers[0].PerFrameFunctionalGroupsSequence]
+    frames = headers[0].PerFrameFunctionalGroupsSequence
+    return [frame.PlanePositionSequence[0].ImagePositionPatient for frame in frames]
 
 
 def _orientation(header: Any) -> Any:

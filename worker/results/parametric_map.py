@@ -1,0 +1,53 @@
+"""The Parametric Map: the probability of metastasis of each voxel, as floating point numbers.
+
+Called by write for destinations that ask for it; readers of research software take it, most viewers do not. Built by
+highdicom on the planes of the reference series. Parametric Map IOD: PS3.3 A.75, C.8.32.
+"""
+
+import highdicom as hd
+import numpy as np
+from highdicom.pm import ParametricMap, RealWorldValueMapping
+from pydicom.dataset import Dataset
+
+from dicom_node.contract.messages import Product
+from worker.results import codes
+from worker.results.identity import sop_instance_uid, stamp
+from worker.results.provenance import RESEARCH_USE_ONLY, ResultContext
+from worker.results.source_images import bare_images, further_images, source_frames
+
+SERIES_NUMBER = 9104
+
+
+def build_parametric_map(context: ResultContext) -> Dataset:
+    """The probability of the whole volume, (Z, Y, X) float32 as it is."""
+    order = [frame.z for frame in source_frames(context.reference)]
+    mapping = RealWorldValueMapping(
+        lut_label="PROBABILITY",
+        lut_explanation="Probability of brain metastasis",
+        unit=codes.NO_UNITS,
+        value_range=(0.0, 1.0),
+        slope=1.0,
+        intercept=0.0,
+        quantity_definition=codes.PROBABILITY,
+    )
+    product = Product.PARAMETRIC_MAP
+    parametric_map = ParametricMap(
+        source_images=bare_images(context.reference),
+        pixel_array=context.probability.voxels[order].astype(np.float32),
+        series_instance_uid=context.uid(f"{product}.series"),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=sop_instance_uid(context, product),
+        instance_number=1,
+        manufacturer="Quartet",
+        manufacturer_model_name="Quartet",
+        software_versions="0",
+        device_serial_number="0",
+        contains_recognizable_visual_features=False,
+        real_world_value_mappings=[mapping],
+        voi_lut_transformations=[hd.VOILUTTransformation(window_center=0.5, window_width=1.0)],
+        content_description=RESEARCH_USE_ONLY,
+        content_label="BRAIN_METS_PROB",
+        further_source_images=further_images(header for headers in context.others.values() for header in headers),
+    )
+    stamp(parametric_map, context, product, f"AI BrainMets map ({context.sequences})")
+    return parametric_map
