@@ -174,9 +174,10 @@ def _cause(association: Association, fault: OSError | None, destination: Destina
     if association.rejected_contexts:
         return Verdict.REFUSED, refused_contexts(association.rejected_contexts)
     if answer is None and association.acse.is_aborted():
+        guess = "expects TLS" if destination.tls is None else "does not accept our TLS certificate"
         return Verdict.RETRY, (
             f"{destination.host} port {destination.port} broke off while the association was negotiated: it perhaps "
-            "expects TLS, or is no DICOM node"
+            f"{guess}, or is no DICOM node"
         )
     return Verdict.RETRY, f"{destination.host} port {destination.port} is connected but does not answer in DICOM"
 

@@ -12,6 +12,18 @@ from dicom_node.contract.messages import Product, ProductFile
 from dicom_node.delivery.outgoing import OutgoingFile
 from dicom_node.settings import DestinationSettings
 
+PRODUCT_CLASSES: dict[Product, str] = {
+    Product.SEG: "1.2.840.10008.5.1.4.1.1.66.4",
+    Product.SEG_PER_LESION: "1.2.840.10008.5.1.4.1.1.66.4",
+    Product.SEG_FRACTIONAL: "1.2.840.10008.5.1.4.1.1.66.4",
+    Product.PARAMETRIC_MAP: "1.2.840.10008.5.1.4.1.1.30",
+    Product.RTSTRUCT: "1.2.840.10008.5.1.4.1.1.481.3",
+    Product.SECONDARY_CAPTURE: "1.2.840.10008.5.1.4.1.1.7",
+    Product.SR: "1.2.840.10008.5.1.4.1.1.88.34",
+    Product.SR_COMPREHENSIVE: "1.2.840.10008.5.1.4.1.1.88.33",
+}
+"""Storage SOP class of each product (PS3.4 B.5), for asking a destination before there is a result."""
+
 _REPORTS = (Product.SR, Product.SR_COMPREHENSIVE)
 
 
@@ -28,6 +40,11 @@ def wanted_products(destinations: Iterable[DestinationSettings]) -> tuple[Produc
     """The union over the destinations, in the order of `Product`: what a job must make."""
     wanted = {product for destination in destinations for product in destination.products}
     return tuple(product for product in Product if product in wanted)
+
+
+def classes_of(products: Iterable[Product]) -> tuple[str, ...]:
+    """Storage SOP classes of products, each once, in the order given."""
+    return tuple(dict.fromkeys(PRODUCT_CLASSES[product] for product in products))
 
 
 def contexts_for(files: Iterable[OutgoingFile]) -> list[PresentationContext]:

@@ -84,3 +84,28 @@ def of_rejection(result: int, source: int, diagnostic: int) -> tuple[Verdict, st
     if result == 2:
         return Verdict.RETRY, f"the destination rejected the association for now: {detail}"
     return Verdict.REFUSED, f"the destination rejected the association: {detail}"
+
+
+_HTTP: dict[int, tuple[Verdict, str]] = {
+    401: (Verdict.REFUSED, "the DICOMweb server wants a login (401): put user and password into `stow_url`"),
+    403: (Verdict.REFUSED, "the DICOMweb server does not allow us to store (403): let its administrator permit it"),
+    404: (Verdict.REFUSED, "the DICOMweb server knows no such path (404): correct `stow_url`"),
+    405: (Verdict.REFUSED, "the DICOMweb server takes no STOW-RS there (405): correct `stow_url`"),
+    408: (Verdict.RETRY, "the DICOMweb server waited too long for our request (408)"),
+    409: (Verdict.REFUSED, "the DICOMweb server refuses the objects (409) and does not say why: see its log"),
+    413: (Verdict.REFUSED, "the objects are too large for the DICOMweb server or a proxy before it (413)"),
+    429: (Verdict.RETRY, "the DICOMweb server is busy (429)"),
+}
+
+
+def of_http(status: int) -> tuple[Verdict, str]:
+    """Verdict and reason for an HTTP status of STOW-RS (PS3.18 Table 10.5.3-1)."""
+    if status in _HTTP:
+        return _HTTP[status]
+    if 200 <= status < 300:
+        return Verdict.SENT, ""
+    if 300 <= status < 400:
+        return Verdict.REFUSED, f"the DICOMweb server sends us elsewhere ({status}): put that address into `stow_url`"
+    if status >= 500:
+        return Verdict.RETRY, f"the DICOMweb server failed ({status})"
+    return Verdict.REFUSED, f"the DICOMweb server refuses the request ({status}): see its log"

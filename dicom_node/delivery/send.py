@@ -9,6 +9,7 @@ from pathlib import Path
 from dicom_node.delivery.c_store import send_by_c_store
 from dicom_node.delivery.outgoing import OutgoingFile, in_sending_order, read_outgoing
 from dicom_node.delivery.report import FileReport, Verdict
+from dicom_node.delivery.stow import send_by_stow
 from dicom_node.errors import DeliveryError
 from dicom_node.settings import DestinationSettings
 
@@ -42,8 +43,10 @@ def _send(
         return (*unreadable, *rest)
     if not outgoing:
         return tuple(unreadable)
-    sent = send_by_c_store(destination, in_sending_order(outgoing), own_ae_title=own_ae_title, together=together)
-    return (*unreadable, *sent)
+    files = in_sending_order(outgoing)
+    if destination.stow_url is not None:
+        return (*unreadable, *send_by_stow(destination, files, together=together))
+    return (*unreadable, *send_by_c_store(destination, files, own_ae_title=own_ae_title, together=together))
 
 
 def _held(file: OutgoingFile, because: FileReport) -> FileReport:
