@@ -112,3 +112,19 @@ _PERMUTATIONS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0
 def _nearest_centre(grid: Grid, point_mm: Float64) -> Float64:
     """The voxel centre of `grid` nearest to a point; with the model's grid hung there, equal spacings coincide."""
     return grid.to_mm(np.round(grid.to_index(point_mm)))
+
+
+def coarser(volume: Volume, spacing_mm: float) -> Volume:
+    """The same field of view along the same axes, with voxels of at least `spacing_mm` (axes that are coarser stay)."""
+    own = np.array(volume.grid.spacing_mm_xyz)
+    extent = own * np.array(volume.grid.shape_zyx[::-1])
+    wanted = np.maximum(own, spacing_mm)
+    counts = np.maximum(np.round(extent / wanted).astype(int), 1)
+    steps = extent / counts
+    affine = np.eye(4)
+    affine[:3, :3] = volume.grid.direction * steps
+    corner = volume.grid.affine[:3, 3] - volume.grid.direction @ (own / 2)
+    affine[:3, 3] = corner + volume.grid.direction @ (steps / 2)
+    x, y, z = (int(n) for n in counts)
+    grid = Grid(shape_zyx=(z, y, x), affine=affine)
+    return resample(antialiased(volume, grid), grid)
