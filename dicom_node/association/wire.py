@@ -20,6 +20,8 @@ MAXIMUM_PDU_BYTES = 1_048_576
 """Hard cap on an inbound PDU, whatever we advertised: some senders round up."""
 _BUFFER_BYTES = 262_144
 _FAREWELL_S = 2.0
+_FAREWELL_BYTES = 8_388_608
+"""What a peer still had on its way is read for so long and so far, or a reset would eat our last words."""
 _LINGER_RESET = struct.pack("ii", 1, 0)
 
 
@@ -101,9 +103,9 @@ class Wire:
         with contextlib.suppress(OSError, ValueError):
             self._socket.shutdown(socket.SHUT_WR)
             self._wait_at_most(_FAREWELL_S)
-            until = time.monotonic() + _FAREWELL_S
-            while self._socket.recv_into(self._buffer) and time.monotonic() < until:
-                pass
+            until, left = time.monotonic() + _FAREWELL_S, _FAREWELL_BYTES
+            while left > 0 and time.monotonic() < until and (count := self._socket.recv_into(self._buffer)):
+                left -= count
         self._socket.close()
 
     def cut(self) -> None:
