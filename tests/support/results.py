@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedMRImageStorage
+from support.dicom_objects import mr_series, uid, write
 
 from dicom_node.contract.messages import (
     JobRequest,
@@ -27,7 +28,6 @@ from dicom_node.contract.messages import (
     SnapshotSeries,
 )
 from dicom_node.contract.slots import SequenceSlot
-from support.dicom_objects import mr_series, uid, write
 from worker.lesions.components import find_lesions
 from worker.lesions.describe import describe_lesions
 from worker.lesions.tracking import LesionRecord, track_lesions
@@ -228,9 +228,7 @@ def _without_pixels(ds: Dataset) -> Dataset:
     return header
 
 
-def _request(
-    series: Mapping[SequenceSlot, list[Dataset]], snapshot: str, products: tuple[Product, ...]
-) -> JobRequest:
+def _request(series: Mapping[SequenceSlot, list[Dataset]], snapshot: str, products: tuple[Product, ...]) -> JobRequest:
     return JobRequest(
         job_id="0123456789abcdef",
         study_instance_uid=str(next(iter(series.values()))[0].StudyInstanceUID),
@@ -265,7 +263,9 @@ def _slot_use(
             registration=registration,
         )
     if slot is SequenceSlot.BRAVO:
-        return SlotUse(slot=slot, state=SlotState.MISSING, reason="no series of the study is a post-Gd 3D T1 gradient echo")
+        return SlotUse(
+            slot=slot, state=SlotState.MISSING, reason="no series of the study is a post-Gd 3D T1 gradient echo"
+        )
     return SlotUse(
         slot=slot,
         state=SlotState.REJECTED,

@@ -5,6 +5,7 @@ Connectivity and size limit are the paper's (Methods: 26-connectivity, objects f
 """
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 import cc3d
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from worker.lesions.threshold import above
 from worker.volume.geometry import Grid, Volume
 
-CONNECTIVITY = 26
+CONNECTIVITY: Final = 26
 MINIMUM_MM3 = 10.0
 
 Labels = NDArray[np.uint16]
@@ -42,7 +43,7 @@ def find_lesions(probability: Volume, threshold: float, minimum_mm3: float = MIN
     input gives the same numbers. Raises `WorkerError` where threshold or probability make no sense.
     """
     components, count = cc3d.connected_components(
-        above(probability, threshold), connectivity=CONNECTIVITY, return_N=True, out_dtype=np.uint32
+        above(probability, threshold), connectivity=CONNECTIVITY, return_N=True
     )
     grid = probability.grid
     if count == 0:
@@ -56,7 +57,7 @@ def find_lesions(probability: Volume, threshold: float, minimum_mm3: float = MIN
     return LesionMap(labels=renumbered[components], grid=grid, count=len(kept))
 
 
-def _first_voxels(components: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
+def _first_voxels(components: NDArray[Any], count: int) -> NDArray[np.int64]:
     """For each component 1 to count the flat index of its first voxel."""
     flat = np.flatnonzero(components)
     first = np.full(count + 1, np.iinfo(np.int64).max)

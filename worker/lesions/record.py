@@ -1,7 +1,7 @@
 """The lesions on disk beside the results, for the job that may supersede this one.
 
-Called by the pipeline: `save` into the attempt folder, `load` from the predecessor's outcome folder. The file is an
-own format of ours between two runs of the worker: numpy arrays, no pickle, no patient data; equal lesions give equal bytes.
+Called by the pipeline: `save` into the attempt folder, `load` from the predecessor's outcome folder. The file is a
+format of our own between two runs of the worker: numpy arrays, no pickle, no patient data; equal lesions, equal bytes.
 """
 
 import json
@@ -44,7 +44,9 @@ def load(folder: Path) -> LesionRecord:
             labels, affine = file["labels"], file["affine"]
             about = json.loads(file["about"].tobytes())
         if about["format"] != FORMAT:
-            raise WorkerError(f"{FILE_NAME} of the predecessor has format {about['format']}, this release reads {FORMAT}")
+            raise WorkerError(
+                f"{FILE_NAME} of the predecessor has format {about['format']}, this release reads {FORMAT}"
+            )
         tracks = tuple(Track(uid=uid, id=name) for uid, name in about["tracks"])
         z, y, x = labels.shape
         grid = Grid(shape_zyx=(z, y, x), affine=affine)

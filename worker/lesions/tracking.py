@@ -112,7 +112,4 @@ def _label_at(lesions: LesionMap, points_mm: NDArray[np.float64]) -> NDArray[np.
 
 def _volumes_mm3(lesions: LesionMap) -> NDArray[np.float64]:
     voxels = np.bincount(lesions.labels.ravel(), minlength=lesions.count + 1)[1:]
-    volumes: NDArray[np.float64] = voxels * lesions.grid.voxel_volume_mm3
-    return volumes
-
-
+    return voxels.astype(np.float64) * lesions.grid.voxel_volume_mm3

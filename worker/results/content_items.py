@@ -4,11 +4,11 @@ Called by report and its parts. Thin over highdicom; keeps the relationship CONT
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from highdicom.sr import (
     CodeContentItem,
     ContainerContentItem,
-    ContentItem,
     ContentSequence,
     Measurement,
     NumContentItem,
@@ -25,7 +25,7 @@ DECIMALS = 4
 """Of numbers in the report: 0.1 micrometre, 0.1 microlitre; fits DS."""
 
 
-def container(name: Code, items: Iterable[ContentItem], template: str | None = None) -> ContainerContentItem:
+def container(name: Code, items: Iterable[Any], template: str | None = None) -> ContainerContentItem:
     """A container with its children."""
     item = ContainerContentItem(name=name, relationship_type=CONTAINS, template_id=template)
     children = list(items)

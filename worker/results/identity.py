@@ -10,7 +10,7 @@ from typing import Any
 
 from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from worker.errors import WorkerError
 from worker.results import codes
@@ -53,6 +53,7 @@ def stamp(dataset: Dataset, context: ResultContext, kind: str, description: str)
     if "Rows" in dataset:
         dataset.BodyPartExamined = "BRAIN"
     _stamp_dimension_organization(dataset, context.uid(f"{kind}.dimensions"))
+    _name_predecessor(dataset, context, kind)
     _stamp_file_meta(dataset)
 
 
@@ -116,6 +117,20 @@ def _stamp_maker(dataset: Dataset, context: ResultContext) -> None:
     dataset.ContributingEquipmentSequence = [equipment]
 
 
+def _name_predecessor(dataset: Dataset, context: ResultContext, kind: str) -> None:
+    """An image refers to the image it replaces (General Reference Module, PS3.3 C.12.4); reports do so themselves."""
+    replaced = [file for file in context.predecessor if file.product == kind and "Rows" in dataset]
+    references = []
+    for file in replaced:
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = file.sop_class_uid
+        reference.ReferencedSOPInstanceUID = file.sop_instance_uid
+        reference.PurposeOfReferenceCodeSequence = [CodedConcept.from_code(codes.SUPERSEDES)]
+        references.append(reference)
+    if references:
+        dataset.ReferencedInstanceSequence = references
+
+
 def _stamp_dimension_organization(dataset: Dataset, uid: str) -> None:
     for keyword in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
         for item in dataset.get(keyword) or []:
@@ -127,6 +142,6 @@ def _stamp_file_meta(dataset: Dataset) -> None:
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION
     dataset.file_meta = meta

@@ -6,11 +6,12 @@ a segment's group draw that line, and OHIF merges the two by the tracking UID. W
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
-    ContentItem,
+    ContentSequence,
     FindingSite,
     ImageRegion,
     Measurement,
@@ -54,13 +55,13 @@ class SegmentReference:
         )
 
 
-def lesion_groups(context: ResultContext, segment: SegmentReference | None) -> list[ContentItem]:
+def lesion_groups(context: ResultContext, segment: SegmentReference | None) -> list[Any]:
     """The containers 125007 of all lesions, for the container Imaging Measurements."""
     frame_at = {frame.z: frame for frame in source_frames(context.reference)}
-    groups: list[ContentItem] = []
+    groups: list[Any] = []
     for lesion in context.lesions:
-        groups.append(_volume_group(context, lesion, segment))
-        groups.append(_long_axis_group(context, lesion, frame_at))
+        groups.extend(_volume_group(context, lesion, segment))
+        groups.extend(_long_axis_group(context, lesion, frame_at))
     return groups
 
 
@@ -80,7 +81,7 @@ def algorithm(context: ResultContext) -> AlgorithmIdentification:
     )
 
 
-def _volume_group(context: ResultContext, lesion: Lesion, segment: SegmentReference | None) -> ContentItem:
+def _volume_group(context: ResultContext, lesion: Lesion, segment: SegmentReference | None) -> ContentSequence:
     """TID 1411 on the segment; TID 1501 with all numbers where there is no segment."""
     measurements = [
         measurement(codes.VOLUME, lesion.volume_ml, codes.MILLILITRE),
@@ -95,7 +96,7 @@ def _volume_group(context: ResultContext, lesion: Lesion, segment: SegmentRefere
             finding_sites=_sites(lesion),
             algorithm_id=algorithm(context),
             measurements=measurements + _axes(lesion),
-        )[0]
+        )
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(lesion),
         referenced_segment=segment.of(lesion, context.reference.series_instance_uid),
@@ -104,10 +105,10 @@ def _volume_group(context: ResultContext, lesion: Lesion, segment: SegmentRefere
         finding_sites=_sites(lesion),
         algorithm_id=algorithm(context),
         measurements=measurements,
-    )[0]
+    )
 
 
-def _long_axis_group(context: ResultContext, lesion: Lesion, frame_at: dict[int, SourceFrame]) -> ContentItem:
+def _long_axis_group(context: ResultContext, lesion: Lesion, frame_at: dict[int, SourceFrame]) -> ContentSequence:
     """TID 1410 on the image of the long axis."""
     z, ends_xy = _ends_in_image(context, lesion)
     frame = frame_at[z]
@@ -124,7 +125,7 @@ def _long_axis_group(context: ResultContext, lesion: Lesion, frame_at: dict[int,
         finding_sites=_sites(lesion),
         algorithm_id=algorithm(context),
         measurements=_axes(lesion),
-    )[0]
+    )
 
 
 def _axes(lesion: Lesion) -> list[Measurement]:

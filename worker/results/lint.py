@@ -8,6 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _report(datasets, display, strict=options.strict)
 
 
-def _report(datasets: list[Dataset], display: list[Dataset], *, strict: bool) -> int:
+def _report(datasets: Sequence[Dataset], display: Sequence[Dataset], *, strict: bool) -> int:
     findings = judge(datasets, display or None)
     for finding in findings:
         _say(f"{'' if finding.rule.must else 'note '}{finding}")
@@ -54,7 +55,9 @@ def _report(datasets: list[Dataset], display: list[Dataset], *, strict: bool) ->
 
 def _files(paths: Sequence[Path]) -> list[Path]:
     """The files given, and those in the folders given."""
-    return [f for path in paths for f in (sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path])]
+    return [
+        f for path in paths for f in (sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path])
+    ]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,9 +67,16 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="result files that belong together, or folders")
     parser.add_argument(
-        "--display", nargs="+", type=Path, default=[], metavar="FILE", help="images (files or a folder) of the display series"
+        "files", nargs="*", type=Path, metavar="FILE", help="result files that belong together, or folders"
+    )
+    parser.add_argument(
+        "--display",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="images (files or a folder) of the display series",
     )
     parser.add_argument("--strict", action="store_true", help="exit 1 on notes too")
     parser.add_argument("--rules", action="store_true", help="list all rules with their reasons")
@@ -77,8 +87,8 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-def _say(text: str, file: object = None) -> None:
-    print(text, file=file or sys.stdout)  # type: ignore[call-overload]  # noqa: T201
+def _say(text: str, file: TextIO | None = None) -> None:
+    (file or sys.stdout).write(text + "\n")
 
 
 if __name__ == "__main__":

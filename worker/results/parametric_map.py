@@ -13,7 +13,7 @@ from dicom_node.contract.messages import Product
 from worker.results import codes
 from worker.results.identity import sop_instance_uid, stamp
 from worker.results.provenance import RESEARCH_USE_ONLY, ResultContext
-from worker.results.source_images import bare_images, further_images, source_frames
+from worker.results.source_images import bare_images, name_further_sources, source_frames
 
 SERIES_NUMBER = 9104
 
@@ -47,7 +47,7 @@ def build_parametric_map(context: ResultContext) -> Dataset:
         voi_lut_transformations=[hd.VOILUTTransformation(window_center=0.5, window_width=1.0)],
         content_description=RESEARCH_USE_ONLY,
         content_label="BRAIN_METS_PROB",
-        further_source_images=further_images(header for headers in context.others.values() for header in headers),
     )
+    name_further_sources(parametric_map, context.others.values())
     stamp(parametric_map, context, product, f"AI BrainMets map ({context.sequences})")
     return parametric_map

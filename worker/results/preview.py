@@ -20,16 +20,18 @@ OVERLAY = (0.5, 1.0)
 """Probabilities below are not drawn (paper, Fig. 1)."""
 _BACKGROUND, _INK = "#101114", "#e8e8ea"
 _OUTLINE = "#39d0ff"
-_COLOURS = "hot"
+_COLOURS = "autumn"
 
 
 def write_preview(path: Path, context: ResultContext) -> Path:
-    """Draw up to four slices: above the image alone, below it with probability and outlines. Equal input, equal bytes."""
+    """Draw up to four slices: above the image, below it with probability and outlines. Equal input, equal bytes."""
     shown = _slices(context)
     figure = Figure(figsize=(3.0 * len(shown) + 0.9, 6.9), facecolor=_BACKGROUND)
-    canvas = FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)
     axes = figure.subplots(2, len(shown), squeeze=False)
-    figure.subplots_adjust(left=0.01, right=1 - 0.75 / (3.0 * len(shown) + 0.9), top=0.88, bottom=0.035, wspace=0.02, hspace=0.03)
+    figure.subplots_adjust(
+        left=0.01, right=1 - 0.75 / (3.0 * len(shown) + 0.9), top=0.88, bottom=0.035, wspace=0.02, hspace=0.03
+    )
     overlay = None
     for column, z in enumerate(shown):
         _image(axes[0, column], context, z)
@@ -39,7 +41,7 @@ def write_preview(path: Path, context: ResultContext) -> Path:
     _scale(figure, axes, overlay)
     figure.suptitle(_title(context), color=_INK, fontsize=12, x=0.012, y=0.975, ha="left", va="top")
     figure.text(0.012, 0.012, RESEARCH_USE_ONLY, color=_INK, fontsize=8)
-    canvas.print_png(path, metadata={"Software": None})
+    figure.savefig(path, format="png", metadata={"Software": None})
     return path
 
 

@@ -21,7 +21,9 @@ RESEARCH_USE_ONLY = "RESEARCH USE ONLY - NOT FOR DIAGNOSIS"
 LONG_STRING_CHARACTERS = 64
 """Of the value representation LO (PS3.5 6.2)."""
 
-_PLAIN = str.maketrans({"–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "…": "...", "×": "x", "µ": "u", "\\": "/"})
+_PLAIN = str.maketrans(
+    {"–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "…": "...", "×": "x", "µ": "u", "\\": "/"}
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,15 +1,16 @@
 """The structured report: what was found, how large, how sure, and from which sequences (TID 1500, PS3.16).
 
 Called by write, after the segmentation it refers to. Comprehensive 3D SR (PS3.3 A.35.13) by default, Comprehensive SR
-(A.35.3) for viewers that do not take it; the content is the same. A negative study has a report that says so.
+(A.35.3) for viewers that do not take it; the content is the same. A negative study has a report that says so. Content
+items are highdicom's; its document classes copy the tree several times, so the document around them is our own.
 """
 
-from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from collections.abc import Sequence
+from typing import Any
+
 from highdicom.sr import (
     CodeContentItem,
     CodedConcept,
-    Comprehensive3DSR,
-    ComprehensiveSR,
     ContainerContentItem,
     ContentItem,
     ContentSequence,
@@ -21,6 +22,7 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as standard
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from dicom_node.contract.messages import Product, ProductFile
 from worker.results import codes
@@ -29,36 +31,28 @@ from worker.results.identity import sop_instance_uid, stamp
 from worker.results.lesion_groups import SegmentReference, lesion_groups
 from worker.results.provenance import MANUFACTURER, MODEL_NAME, ResultContext
 from worker.results.provenance_items import disclaimer, expected_performance, input_sequences, model_and_provenance
-from worker.results.source_images import bare_images, bare_reference
 
 SERIES_NUMBERS = {Product.SR: 9111, Product.SR_COMPREHENSIVE: 9112}
+_CLASSES = {Product.SR: Comprehensive3DSRStorage, Product.SR_COMPREHENSIVE: ComprehensiveSRStorage}
 
 
 def build_report(
     context: ResultContext, product: Product = Product.SR, segment: SegmentReference | None = None
 ) -> Dataset:
     """The SR of a result. `segment` is the segmentation that goes with it; None where none is made."""
-    sources = [bare_images(context.reference)[0]]
-    sources += [bare_reference(header) for header in context.reference.headers]
-    sources += [bare_reference(header) for headers in context.others.values() for header in headers]
-    if segment is not None:
-        sources.append(segment.segmentation)
-    kind = ComprehensiveSR if product is Product.SR_COMPREHENSIVE else Comprehensive3DSR
-    report = kind(
-        evidence=sources,
-        content=_root(context, segment),
-        series_instance_uid=context.uid(f"{product}.series"),
-        series_number=SERIES_NUMBERS[product],
-        sop_instance_uid=sop_instance_uid(context, product),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-        coding_schemes=[
-            CodingSchemeIdentificationItem(designator=codes.PRIVATE_SCHEME, name=codes.PRIVATE_SCHEME_NAME)
-        ],
-    )
+    report = Dataset()
+    report.SOPClassUID = _CLASSES[product]
+    report.SOPInstanceUID = sop_instance_uid(context, product)
+    report.Modality = "SR"
+    report.SeriesNumber = SERIES_NUMBERS[product]
+    report.InstanceNumber = 1
+    report.ReferencedPerformedProcedureStepSequence = []
+    report.ContentDate = report.ContentTime = ""
+    report.CompletionFlag, report.PreliminaryFlag, report.VerificationFlag = "COMPLETE", "PRELIMINARY", "UNVERIFIED"
+    report.PerformedProcedureCodeSequence = []
+    report.CurrentRequestedProcedureEvidenceSequence = [_evidence(context, segment)]
+    report.CodingSchemeIdentificationSequence = [_private_scheme()]
+    report.update(_root(context, segment))
     stamp(report, context, product, f"AI BrainMets SR ({context.sequences})")
     predecessors = [file for file in context.predecessor if file.product in SERIES_NUMBERS]
     if predecessors:
@@ -84,6 +78,40 @@ def _root(context: ResultContext, segment: SegmentReference | None) -> Container
     root = ContainerContentItem(name=codes.IMAGING_MEASUREMENT_REPORT, template_id="1500")
     root.ContentSequence = ContentSequence(items)
     return root
+
+
+def _evidence(context: ResultContext, segment: SegmentReference | None) -> Dataset:
+    """All images that went in, and the segmentation (PS3.3 C.17.2)."""
+    groups: list[Sequence[Any]] = [context.reference.headers, *context.others.values()]
+    if segment is not None:
+        groups.append([segment.segmentation])
+    study = Dataset()
+    study.StudyInstanceUID = context.request.study_instance_uid
+    study.ReferencedSeriesSequence = [_evidence_of_series(datasets) for datasets in groups if datasets]
+    return study
+
+
+def _evidence_of_series(datasets: Sequence[Any]) -> Dataset:
+    series = Dataset()
+    series.SeriesInstanceUID = datasets[0].SeriesInstanceUID
+    series.ReferencedSOPSequence = [
+        _reference(str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)) for dataset in datasets
+    ]
+    return series
+
+
+def _reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = sop_class_uid
+    reference.ReferencedSOPInstanceUID = sop_instance_uid
+    return reference
+
+
+def _private_scheme() -> Dataset:
+    scheme = Dataset()
+    scheme.CodingSchemeDesignator = codes.PRIVATE_SCHEME
+    scheme.CodingSchemeName = codes.PRIVATE_SCHEME_NAME
+    return scheme
 
 
 def _observer(context: ResultContext) -> ObservationContext:
@@ -153,11 +181,8 @@ def _predecessors(context: ResultContext, files: list[ProductFile]) -> Dataset:
     study.StudyInstanceUID = context.request.study_instance_uid
     study.ReferencedSeriesSequence = []
     for file in files:
-        document = Dataset()
-        document.ReferencedSOPClassUID = file.sop_class_uid
-        document.ReferencedSOPInstanceUID = file.sop_instance_uid
         series = Dataset()
         series.SeriesInstanceUID = file.series_instance_uid
-        series.ReferencedSOPSequence = [document]
+        series.ReferencedSOPSequence = [_reference(file.sop_class_uid, file.sop_instance_uid)]
         study.ReferencedSeriesSequence.append(series)
     return study

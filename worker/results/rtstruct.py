@@ -5,13 +5,12 @@ Outlines run on the pixels' edges; a cavity that lies whole within a lesion belo
 are left out and the description of the region says so.
 """
 
-from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import RTStructureSetStorage
 
-from dicom_node.contract.messages import Lesion, Product
+from dicom_node.contract.messages import Lesion, Product, ProductFile
 from worker.errors import WorkerError
 from worker.results.identity import local_moment, sop_instance_uid, stamp
 from worker.results.outlines import Outline, outlines
@@ -52,6 +51,9 @@ def build_rtstruct(context: ResultContext) -> Dataset:
     structures.ROIContourSequence = [_contours(context, lesion, frames) for lesion in context.lesions]
     structures.RTROIObservationsSequence = [_observation(lesion) for lesion in context.lesions]
     structures.ApprovalStatus = "UNAPPROVED"
+    replaced = [file for file in context.predecessor if file.product is product]
+    if replaced:
+        structures.PredecessorStructureSetSequence = [_predecessor(file) for file in replaced]
     stamp(structures, context, product, f"AI BrainMets RTSTRUCT ({context.sequences})")
     return structures
 
@@ -111,7 +113,7 @@ def _contour(number: int, line: Outline, frame: SourceFrame, grid: Grid) -> Data
 
 
 def _observation(lesion: Lesion) -> Dataset:
-    observation: Any = Dataset()
+    observation = Dataset()
     observation.ObservationNumber = lesion.number
     observation.ReferencedROINumber = lesion.number
     observation.ROIObservationLabel = plain_text(lesion.tracking_id, 16)
@@ -119,6 +121,13 @@ def _observation(lesion: Lesion) -> Dataset:
     observation.RTROIInterpretedType = "GTV"
     observation.ROIInterpreter = ""
     return observation
+
+
+def _predecessor(file: ProductFile) -> Dataset:
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = file.sop_class_uid
+    reference.ReferencedSOPInstanceUID = file.sop_instance_uid
+    return reference
 
 
 def _image(frame: SourceFrame) -> Dataset:

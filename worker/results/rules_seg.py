@@ -162,8 +162,7 @@ def _filled_frames(dataset: Dataset) -> list[bool] | None:
         return None
     packed = np.frombuffer(dataset.PixelData, dtype=np.uint8)
     bits = np.unpackbits(packed, bitorder="little", count=frames * pixels)
-    filled: list[bool] = bits.reshape(frames, pixels).any(axis=1).tolist()
-    return filled
+    return [bool(frame.any()) for frame in bits.reshape(frames, pixels)]
 
 
 def _segment_of_frames(dataset: Dataset) -> list[int]:

@@ -82,7 +82,7 @@ def _draw(context: ResultContext, z: int, window: tuple[float, float]) -> NDArra
             colour = COLOURS_RGB[(lesion.number - 1) % len(COLOURS_RGB)]
             for line in outlines(mask):
                 corners = [((x + 0.5) * factor, (y + 0.5) * factor) for y, x in line]
-                pen.line([*corners, corners[0]], fill=colour, width=1)
+                pen.line([*corners, corners[0]], fill=colour, width=2)
             row, column = np.argwhere(mask).max(axis=0)
             pen.text(((column + 1.5) * factor, (row + 1.5) * factor), lesion.tracking_id, fill=colour)
     pen.text((8, 8), f"{RESEARCH_USE_ONLY}\nAI outlines: {context.sequences}", fill=_TEXT_RGB)

@@ -9,7 +9,7 @@ from typing import Any
 
 import highdicom as hd
 import numpy as np
-from highdicom.seg import SegmentDescription, Segmentation
+from highdicom.seg import Segmentation, SegmentDescription
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
@@ -18,9 +18,13 @@ from worker.errors import WorkerError
 from worker.results import codes
 from worker.results.identity import sop_instance_uid, stamp
 from worker.results.provenance import LONG_STRING_CHARACTERS, RESEARCH_USE_ONLY, ResultContext, plain_text
-from worker.results.source_images import bare_images, further_images, source_frames
+from worker.results.source_images import bare_images, name_further_sources, source_frames
 
 SERIES_NUMBERS = {Product.SEG: 9101, Product.SEG_PER_LESION: 9102, Product.SEG_FRACTIONAL: 9103}
+MOST_FRAMES = 400
+"""Of more slices than this the empty ones are left out: Weasis switches a larger SEG off. Else all frames are kept,
+because older OHIF shifts the overlay where some are missing.
+"""
 SEGMENT_LABEL = "Brain metastases"
 _TITLES = {Product.SEG: "SEG", Product.SEG_PER_LESION: "SEG lesions", Product.SEG_FRACTIONAL: "SEG prob."}
 _LABELS = {
@@ -64,12 +68,10 @@ def build_segmentation(context: ResultContext, product: Product = Product.SEG) -
         device_serial_number="",
         content_description=RESEARCH_USE_ONLY,
         content_label=_LABELS[product],
-        omit_empty_frames=product is Product.SEG_PER_LESION,
-        further_source_images=further_images(header for headers in context.others.values() for header in headers),
+        omit_empty_frames=product is Product.SEG_PER_LESION or len(frames) > MOST_FRAMES,
     )
+    name_further_sources(segmentation, context.others.values())
     stamp(segmentation, context, product, f"AI BrainMets {_TITLES[product]} ({context.sequences})")
-    if context.predecessor:
-        segmentation.ReferencedInstanceSequence = [_superseded(file) for file in context.predecessor]
     return segmentation
 
 
@@ -112,12 +114,3 @@ def _segment(
         anatomic_regions=[codes.BRAIN],
         display_color=hd.color.CIELabColor.from_rgb(*COLOURS_RGB[(number - 1) % len(COLOURS_RGB)]),
     )
-
-
-def _superseded(file: Any) -> Dataset:
-    """A reference to an object of the predecessor (General Reference Module, PS3.3 C.12.4)."""
-    reference = Dataset()
-    reference.ReferencedSOPClassUID = file.sop_class_uid
-    reference.ReferencedSOPInstanceUID = file.sop_instance_uid
-    reference.PurposeOfReferenceCodeSequence = [hd.sr.CodedConcept.from_code(codes.SUPERSEDES)]
-    return reference

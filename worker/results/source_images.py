@@ -5,7 +5,7 @@ values that a strict library refuses (a sex of X, no StudyID); so it is shown co
 `identity` puts the patient in afterwards. Classic and enhanced multi-frame MR (PS3.3 C.8.3, C.7.6.16).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,28 +66,37 @@ def bare_images(reference: SeriesVolume) -> list[Dataset]:
     return [_bare_enhanced(headers[0], reference)]
 
 
-def bare_reference(header: Any) -> Dataset:
-    """Just enough of an image to refer to it: study, series and object."""
-    bare = Dataset()
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
-        setattr(bare, keyword, header.get(keyword))
-    return bare
+def name_further_sources(dataset: Dataset, others: Iterable[Sequence[Any]]) -> None:
+    """Add the other input series to an image made from the display series, which stays first. Changes `dataset`.
 
-
-def further_images(headers: Iterable[Any]) -> list[Dataset]:
-    """References to the other input series, for the object as a whole and not for its frames.
-
-    highdicom looks for images on a frame's plane in the same frame of reference; viewers take the first such source
-    for the display image, so the others are shown to it without one.
+    Source Image Sequence and Common Instance Reference (PS3.3 C.7.6.1.1.4, C.12.2), as highdicom's
+    `further_source_images` writes them, in a tenth of its time; frames name the display series only.
     """
-    bare = [bare_reference(header) for header in headers]
-    for image in bare:
-        image.FrameOfReferenceUID = ""
-    return bare
+    images, series = list(dataset.SourceImageSequence), list(dataset.ReferencedSeriesSequence)
+    for headers in others:
+        references = [_reference(header, dataset) for header in headers]
+        if references:
+            item = Dataset()
+            item.SeriesInstanceUID = headers[0].SeriesInstanceUID
+            item.ReferencedInstanceSequence = references
+            images.extend(references)
+            series.append(item)
+    dataset.SourceImageSequence, dataset.ReferencedSeriesSequence = images, series
+
+
+def _reference(header: Any, dataset: Dataset) -> Dataset:
+    if header.StudyInstanceUID != dataset.StudyInstanceUID:
+        raise WorkerError("an input series belongs to another study than the reference series")
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = header.SOPClassUID
+    reference.ReferencedSOPInstanceUID = header.SOPInstanceUID
+    return reference
 
 
 def _bare(header: Any, reference: SeriesVolume) -> Dataset:
-    bare = bare_reference(header)
+    bare = Dataset()
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
+        setattr(bare, keyword, header.get(keyword))
     bare.Modality = "MR"
     _, bare.Rows, bare.Columns = reference.volume.grid.shape_zyx
     bare.FrameOfReferenceUID = reference.frame_of_reference_uid

@@ -22,7 +22,7 @@ def judge(datasets: Sequence[Dataset], display: Sequence[Dataset] | None = None)
     set that is too broken for a rule to read breaks that rule.
     """
     shown = display_of(display) if display else None
-    found = []
+    found: list[Finding] = []
     for dataset in datasets:
         subject = Subject(dataset=dataset, together=datasets, display=shown)
         sop_class = str(dataset.get("SOPClassUID", ""))
