@@ -59,10 +59,10 @@ def c_store(incoming: IncomingObject, receive: Callable[[ReceivedInstance], Rece
     try:
         receipt = receive(incoming.make_durable())
     except NodeError as error:
-        log.warning("An object was refused: %s", error, extra={"action": "c-store", "kind": type(error).__name__})
+        log.warning("An object was refused: %s", error, extra={"action": "c-store", "peer": str(incoming.peer)})
         return status_of(error), str(error)
     except Exception:
-        log.exception("An object could not be received", extra={"action": "c-store"})
+        log.exception("An object could not be received", extra={"action": "c-store", "peer": str(incoming.peer)})
         return _UNEXPECTED
     log.debug("An object is stored", extra={"action": "c-store", "receipt": receipt.value})
     return Status.SUCCESS, ""

@@ -38,7 +38,7 @@ class IncomingObject:
     ) -> None:
         self.size_bytes = 0
         self._command = command
-        self._peer = peer
+        self.peer = peer
         self._maximum_bytes = maximum_bytes
         self._fault: NodeError | None = None
         self._draft: Draft | None = None
@@ -91,8 +91,8 @@ class IncomingObject:
             transfer_syntax_uid=self._meta.transfer_syntax_uid,
             patient_digest=facts.patient_digest,
             headers=facts.headers,
-            calling_ae_title=self._peer.calling_ae_title,
-            peer_address=self._peer.address,
+            calling_ae_title=self.peer.calling_ae_title,
+            peer_address=self.peer.address,
             received_at=datetime.now(UTC),
         )
 

@@ -30,9 +30,13 @@ class Response:
 
 
 def association_request(
-    *, called: str = "QUARTET", calling: str = "RAW", abstract_syntaxes: tuple[str, ...] = (MRImageStorage, VERIFICATION),
-    transfer_syntax: str = ExplicitVRLittleEndian, scp_role_of: str | None = None,
-) -> bytes:  # fmt: skip
+    *,
+    called: str = "QUARTET",
+    calling: str = "RAW",
+    abstract_syntaxes: tuple[str, ...] = (MRImageStorage, VERIFICATION),
+    transfer_syntax: str = ExplicitVRLittleEndian,
+    scp_role_of: str | None = None,
+) -> bytes:
     """An A-ASSOCIATE-RQ; context IDs are 1, 3, 5, ... in the order of the abstract syntaxes."""
     asked = A_ASSOCIATE()
     asked.application_context_name = "1.2.840.10008.3.1.1.1"
