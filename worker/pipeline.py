@@ -19,6 +19,7 @@ from worker.lesions.describe import describe_lesions
 from worker.lesions.record import load as load_lesions
 from worker.lesions.record import save as save_lesions
 from worker.lesions.tracking import LesionRecord, track_lesions
+from worker.results.preview import write_preview
 from worker.results.provenance import ResultContext
 from worker.results.write import write_results
 from worker.settings import WorkerSettings
@@ -26,6 +27,10 @@ from worker.volume.geometry import Float32, Grid, Volume
 from worker.volume.quality import require_brain
 from worker.volume.resample import IDENTITY, model_grid, to_model_grid, to_native
 from worker.volume.stack import stack
+
+
+PREVIEW = "preview.png"
+"""A picture for people beside the results; never sent."""
 
 
 class Clock(Protocol):
@@ -67,6 +72,7 @@ def run(
         context, record = describe(request, aligned, probability, model, settings, read_predecessor(request, folder))
         products = write_results(folder.attempt(attempt), context, request.products)
         save_lesions(folder.attempt(attempt), record)
+        write_preview(folder.attempt(attempt) / PREVIEW, context)
     return JobOutcome(
         job_id=request.job_id,
         attempt=attempt,

@@ -1,8 +1,8 @@
 """The Celery side of the worker: rings in, attempts out. Thin; attempt.py does the work.
 
 `serve(environment)` is the worker process. The model is loaded once in the child process (prefork, one child), where
-CUDA and thread pools may be touched; the parent only checks that the weights are whole, so that a worker with missing or
-altered weights refuses to start instead of failing every study.
+CUDA and thread pools may be touched; the parent only checks that the weights are whole, so that a worker with missing
+or altered weights refuses to start instead of failing every study.
 """
 
 import logging
@@ -27,8 +27,7 @@ class Bench:
         self.environment = environment
         self._predictor: Predictor | None = None
 
-    @property
-    def predictor(self) -> Predictor:
+    def load(self) -> Predictor:
         """The model, loaded at the first use in this process."""
         if self._predictor is None:
             settings = self.environment.worker
@@ -38,11 +37,12 @@ class Bench:
         return self._predictor
 
     def run(self, doorbell: Doorbell) -> bool:
+        """Do what a doorbell asks; see attempt.run."""
         return attempt.run(
             doorbell,
             storage_root=self.environment.storage_root,
             settings=self.environment.worker,
-            predictor=self.predictor,
+            predictor=self.load(),
         )
 
 
@@ -61,7 +61,7 @@ def make_worker_app(environment: WorkerEnvironment) -> Any:
 
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def load_model(**_: object) -> None:
-        _ = bench.predictor
+        bench.load()
 
     return app
 
@@ -73,6 +73,7 @@ def serve(environment: WorkerEnvironment) -> None:
     log.info("The worker waits for jobs.", extra={"pid": os.getpid()})
     app.worker_main(
         [
+            "--quiet",
             "worker",
             "--pool=prefork",
             "--concurrency=1",
