@@ -49,7 +49,7 @@ def drop_sequences(stack: Tensor, present: Tensor) -> Tensor:
         raise ValueError("a sample without any sequence cannot be processed: at least one of four must be present")
     scale = (len(SEQUENCES) / kept).to(stack.dtype).view(-1, 1, 1, 1)
     channels = present.repeat_interleave(SLICES, dim=1).view(stack.shape[0], -1, 1, 1)
-    return torch.where(channels, stack * scale, torch.zeros((), dtype=stack.dtype, device=stack.device))
+    return (stack * scale).masked_fill_(~channels, 0.0)
 
 
 def draw_subsets(law: SubsetLaw, available: Tensor, generator: torch.Generator) -> Tensor:

@@ -41,7 +41,9 @@ class Normalisation:
 
     def encode(self, ratio: Float32) -> Float32:
         """Medians -> what the network reads: (min(ratio, ceiling) - 1) gain; exact zeros stay zero."""
-        encoded = (np.minimum(ratio, np.float32(self.ceiling)) - np.float32(1)) * np.float32(self.gain)
+        encoded = np.minimum(ratio, np.float32(self.ceiling))
+        encoded -= np.float32(1)
+        encoded *= np.float32(self.gain)
         encoded[ratio == 0] = 0
         return encoded
 

@@ -22,10 +22,10 @@ def augment(
     """(N, 4, 5, R, R), (N, 1, R, R) and brain (N, 5, R, R; -1 where unknown) -> the first two at size x size."""
     ratio = _mask(ratio, brain, law, generator)
     ratio, target = _move(ratio, target, law, size, generator)
-    filled = ratio > 0
+    empty = ratio <= 0
     ratio = _resolution(ratio, law, generator)
     ratio = _intensity(ratio, law, generator)
-    return torch.where(filled, ratio.clamp_(min=0.01), 0.0), target
+    return ratio.clamp_(min=0.01).masked_fill_(empty, 0.0), target
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -39,9 +39,11 @@ def _chosen(shape: tuple[int, ...], probability: float, generator: torch.Generat
 def _mask(ratio: Tensor, brain: Tensor, law: Augmentation, generator: torch.Generator) -> Tensor:
     """Skull stripping and masked air, as some sites and public sets deliver."""
     count = ratio.shape[0]
-    strip = _chosen((count, 1, 1, 1, 1), law.strip, generator) & (brain[:, None] == 0)
-    air = _chosen((count, 1, 1, 1, 1), law.mask_air, generator) & (ratio < AIR)
-    return ratio.masked_fill(strip | air, 0.0)
+    for sample in _chosen((count,), law.strip, generator).nonzero()[:, 0].tolist():
+        ratio[sample].masked_fill_((brain[sample] == 0)[None], 0.0)
+    for sample in _chosen((count,), law.mask_air, generator).nonzero()[:, 0].tolist():
+        ratio[sample].masked_fill_(ratio[sample] < AIR, 0.0)
+    return ratio
 
 
 def _move(
@@ -70,16 +72,14 @@ def _move(
 def _resolution(ratio: Tensor, law: Augmentation, generator: torch.Generator) -> Tensor:
     """Blur, coarse pixels and thick slices, each sequence by itself."""
     count, sequences = ratio.shape[:2]
-    thick = _chosen((count, sequences), law.thick, generator)
-    if thick.any():
-        weight = _uniform((int(thick.sum()), 1, 1, 1), 0.4, 1.0, generator)
-        chosen = ratio[thick]
-        ratio[thick] = chosen + weight * (_smooth_through(chosen) - chosen)
-    blur = _chosen((count, sequences), law.blur, generator)
-    if blur.any():
-        weight = _uniform((int(blur.sum()), 1, 1, 1), 0.2, 1.0, generator)
-        chosen = ratio[blur]
-        ratio[blur] = chosen + weight * (functional.avg_pool2d(chosen, 3, 1, 1, count_include_pad=False) - chosen)
+    thickness = _uniform((count, sequences), 0.4, 1.0, generator)
+    for sample, sequence in _chosen((count, sequences), law.thick, generator).nonzero().tolist():
+        chosen = ratio[sample, sequence]
+        chosen.lerp_(_smooth_through(chosen), float(thickness[sample, sequence]))
+    softness = _uniform((count, sequences), 0.2, 1.0, generator)
+    for sample, sequence in _chosen((count, sequences), law.blur, generator).nonzero().tolist():
+        chosen = ratio[sample, sequence]
+        chosen.lerp_(functional.avg_pool2d(chosen, 3, 1, 1), float(softness[sample, sequence]))
     for sample, sequence in _chosen((count, sequences), law.coarse, generator).nonzero().tolist():
         factor = float(_uniform((1,), 1.3, 2.5, generator))
         small = functional.interpolate(ratio[sample, sequence][None], scale_factor=1 / factor, mode="area")
@@ -88,23 +88,27 @@ def _resolution(ratio: Tensor, law: Augmentation, generator: torch.Generator) ->
 
 
 def _smooth_through(ratio: Tensor) -> Tensor:
-    """Mean of each slice of (M, 5, H, W) with its neighbours."""
-    before = torch.cat([ratio[:, :1], ratio[:, :-1]], dim=1)
-    after = torch.cat([ratio[:, 1:], ratio[:, -1:]], dim=1)
+    """Mean of each slice of (5, H, W) with its neighbours."""
+    before = torch.cat([ratio[:1], ratio[:-1]])
+    after = torch.cat([ratio[1:], ratio[-1:]])
     return (before + ratio + after) / 3
 
 
 def _intensity(ratio: Tensor, law: Augmentation, generator: torch.Generator) -> Tensor:
     count, sequences, _, height, width = ratio.shape
     each = (count, sequences, 1, 1, 1)
-    gamma = _uniform(each, math.log(law.gamma[0]), math.log(law.gamma[1]), generator).exp()
-    gamma = torch.where(_chosen(each, 0.5, generator), gamma, 1.0)
+    curved = _chosen((count, sequences), 0.5, generator)
+    gamma = _uniform((count, sequences), math.log(law.gamma[0]), math.log(law.gamma[1]), generator).exp()
     contrast = _uniform(each, *law.contrast, generator)
     gain = _uniform(each, *law.gain, generator)
     field = torch.randn(count * sequences, 1, 4, 4, generator=generator) * law.bias
-    bias = functional.interpolate(field, size=(height, width), mode="bicubic", align_corners=True).exp_()
-    bias = bias.unflatten(0, (count, sequences))
-    ratio = ratio.clamp(min=1e-3).pow_(gamma) if bool((gamma != 1).any()) else ratio
-    ratio = ratio.sub_(1).mul_(contrast).add_(1).mul_(gain * bias)
-    level = _uniform(each, 0.0, law.noise, generator) * _chosen(each, 0.5, generator)
-    return ratio.add_(torch.randn(ratio.shape, generator=generator) * level)
+    bias = functional.interpolate(field, size=(height, width), mode="bilinear", align_corners=True).exp_()
+    factor = bias.unflatten(0, (count, sequences)) * gain
+    for sample, sequence in curved.nonzero().tolist():
+        ratio[sample, sequence].clamp_(min=1e-3).pow_(float(gamma[sample, sequence]))
+    ratio.sub_(1).mul_(contrast).add_(1).mul_(factor)
+    level = _uniform((count, sequences), 0.0, law.noise, generator)
+    for sample, sequence in _chosen((count, sequences), 0.5, generator).nonzero().tolist():
+        noise = torch.randn(ratio.shape[2:], generator=generator)
+        ratio[sample, sequence].add_(noise, alpha=float(level[sample, sequence]))
+    return ratio

@@ -9,6 +9,7 @@ Called by worker/inference/predict.
 
 import logging
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,9 @@ def openvino_engine(served: nn.Module, shape: tuple[int, int, int, int], threads
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     example = torch.zeros(shape)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # torch would rather export; the frontend reads traces quicker, and ours has no branches that a trace could lose
+        warnings.simplefilter("ignore", DeprecationWarning)
         traced = torch.jit.trace(served, example, check_trace=False)
     frontend = FrontEndManager().load_by_framework("pytorch")
     decoder = TorchScriptPythonDecoder(traced)  # a name of its own: the conversion reads it without keeping it

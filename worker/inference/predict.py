@@ -86,13 +86,15 @@ class Predictor:
         if stack.ndim != 4 or stack.shape[0] != len(SEQUENCES) or stack.shape[2:] != (SIZE_PX, SIZE_PX):
             raise WorkerError(f"the model reads (4, Z, {SIZE_PX}, {SIZE_PX}), got {stack.shape}")
         encoded = self._encode(stack, present)
+        if not np.isfinite(encoded).all():  # a ReLU may turn what is not a number into a silent zero
+            raise WorkerError("an input sequence holds values that are no numbers: the study cannot be trusted")
         probability = np.zeros(stack.shape[1:], dtype=np.float32)
         wanted = filled_slices(encoded)
         for start in range(0, len(wanted), self._batch):
             chosen = wanted[start : start + self._batch]
             probability[chosen] = self._run(encoded, chosen)
         if not np.isfinite(probability).all():
-            raise WorkerError("the network gave values that are no probabilities; is an input not a number?")
+            raise WorkerError("the network gave values that are no probabilities: its weights cannot be used")
         return probability
 
     def _encode(self, stack: Float32, present: tuple[bool, ...]) -> Float32:

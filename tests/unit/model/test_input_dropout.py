@@ -1,0 +1,71 @@
+"""The law of input dropout: whole sequences, never all, exact scales, the same in training and inference."""
+
+import pytest
+import torch
+
+from model.channels import CHANNELS, SLICES
+from model.input_dropout import InputDropout, SubsetLaw, draw_subsets, drop_sequences
+from model.subsets import all_subsets, subset_name
+
+
+@pytest.mark.parametrize("present", all_subsets(), ids=subset_name)
+@pytest.mark.parametrize("training", [True, False])
+def test_each_subset_drops_whole_sequences_and_scales_the_rest(present, training):
+    layer = InputDropout().train(training)
+    out = layer(torch.ones(1, CHANNELS, 3, 3), torch.tensor([present]))
+    scale = {4: 1.0, 3: 4 / 3, 2: 2.0, 1: 4.0}[sum(present)]
+    for sequence, here in enumerate(present):
+        part = out[:, sequence * SLICES : (sequence + 1) * SLICES]
+        assert torch.equal(part, torch.full_like(part, scale if here else 0.0))
+
+
+@pytest.mark.parametrize("junk", [1e9, float("nan"), float("inf")])
+def test_what_a_dropped_sequence_held_does_not_matter(junk):
+    stack = torch.randn(2, CHANNELS, 4, 4)
+    present = torch.tensor([[True, False, True, True], [False, False, False, True]])
+    spoiled = stack.clone()
+    spoiled[0, 5:10] = junk
+    spoiled[1, :15] = junk
+    assert torch.equal(drop_sequences(stack, present), drop_sequences(spoiled, present))
+
+
+def test_dropping_leaves_the_input_as_it_was():
+    stack = torch.ones(1, CHANNELS, 2, 2)
+    drop_sequences(stack, torch.tensor([[True, False, False, False]]))
+    assert torch.equal(stack, torch.ones_like(stack))
+
+
+def test_no_sequence_at_all_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        drop_sequences(torch.zeros(1, CHANNELS, 2, 2), torch.zeros(1, 4, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(
+    ("law", "shares"),
+    [(SubsetLaw.UNIFORM, (1 / 15, 4 / 15, 6 / 15, 4 / 15)), (SubsetLaw.BERNOULLI, (0.316, 0.422, 0.211, 0.051))],
+)
+def test_subsets_are_drawn_by_their_law_and_never_empty(law, shares):
+    drawn = draw_subsets(law, torch.ones(20_000, 4, dtype=torch.bool), torch.Generator().manual_seed(1))
+    dropped = 4 - drawn.sum(1)
+    assert drawn.any(1).all()
+    for number, share in enumerate(shares):
+        assert float((dropped == number).float().mean()) == pytest.approx(share, abs=0.015)
+
+
+@pytest.mark.parametrize("law", SubsetLaw)
+def test_a_sequence_that_the_set_lacks_is_always_dropped(law):
+    available = torch.tensor([[False, True, True, True], [False, False, True, False]]).repeat(500, 1)
+    drawn = draw_subsets(law, available, torch.Generator().manual_seed(2))
+    assert not (drawn & ~available).any()
+    assert drawn.any(1).all()
+
+
+def test_without_dropout_everything_available_stays():
+    available = torch.tensor([[False, True, True, True]])
+    assert torch.equal(draw_subsets(SubsetLaw.NONE, available, torch.Generator()), available)
+
+
+def test_the_same_seed_draws_the_same():
+    available = torch.ones(50, 4, dtype=torch.bool)
+    first, second = (draw_subsets(SubsetLaw.UNIFORM, available, torch.Generator().manual_seed(5)) for _ in range(2))
+    assert torch.equal(first, second)

@@ -1,0 +1,48 @@
+"""One scale for each sequence: indifferent to scanner, skull, outliers; zeros stay zeros."""
+
+import numpy as np
+import pytest
+
+from model.normalise import Normalisation, reference_intensity
+
+Z, Y, X = np.meshgrid(np.arange(150) - 75, np.arange(256) - 128, np.arange(256) - 128, indexing="ij")
+RADIUS = np.sqrt((Y / 90) ** 2 + (X / 70) ** 2 + (Z / 72) ** 2)
+BRAIN = RADIUS < 0.85
+SKULL = (RADIUS > 0.92) & (RADIUS < 1)
+
+
+def head(*, skull: bool = True) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    volume = np.where(BRAIN, 100.0, 0.0) + np.where(SKULL & skull, 260.0, 0.0)
+    return (volume * (1 + 0.1 * rng.standard_normal(volume.shape))).astype(np.float32)
+
+
+def test_the_deep_brain_is_the_unit():
+    assert reference_intensity(head()) == pytest.approx(100, rel=0.02)
+
+
+def test_a_stripped_scan_is_scaled_as_the_whole_one():
+    assert reference_intensity(head(skull=False)) == pytest.approx(reference_intensity(head()), rel=0.01)
+
+
+def test_a_few_spikes_change_nothing():
+    spiked = head()
+    spiked[75, :8, :8] = 1e6
+    assert reference_intensity(spiked) == pytest.approx(100, rel=0.02)
+
+
+def test_the_scanners_scale_falls_out():
+    once, more = (Normalisation().apply(head() * np.float32(f)) for f in (1, 37))
+    assert np.abs(once - more).max() < 1e-4
+
+
+def test_zeros_stay_zeros_and_the_ceiling_holds():
+    volume = head()
+    volume[75, 128, 128] = 1e5
+    encoded = Normalisation().apply(volume)
+    assert not encoded[volume == 0].any()
+    assert encoded.max() == pytest.approx((4 - 1) * 3)
+
+
+def test_an_empty_volume_stays_empty():
+    assert not Normalisation().apply(np.zeros((10, 256, 256), dtype=np.float32)).any()

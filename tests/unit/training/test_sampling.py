@@ -1,0 +1,101 @@
+"""What training sees: the served normalisation, lesions in reach, the same batch for the same step."""
+
+import numpy as np
+import pytest
+import torch
+from support.patients import write_patient
+
+from model.channels import SLICES
+from model.input_dropout import SubsetLaw
+from training.configuration import Augmentation, Configuration, comparator
+from training.patients import open_patients
+from training.sampling import Steps
+from worker.inference.predict import Predictor
+from worker.inference.windows import window
+
+STILL = Augmentation(
+    flip=0,
+    rotation_deg=0,
+    scale=(1, 1),
+    anisotropy=0,
+    misregistration_px=0,
+    gain=(1, 1),
+    gamma=(1, 1),
+    contrast=(1, 1),
+    bias=0,
+    blur=0,
+    coarse=0,
+    thick=0,
+    noise=0,
+    strip=0,
+    mask_air=0,
+)
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("patients")
+    write_patient(folder, 1)
+    write_patient(folder, 2, absent=(0,), site="B")
+    return open_patients(folder)
+
+
+def test_patients_know_their_lesions_sequences_and_site(patients):
+    assert patients[0].available == (True,) * 4
+    assert patients[1].available == (False, True, True, True)
+    assert [patient.site for patient in patients] == ["A", "B"]
+    for patient in patients:
+        assert patient.lesions
+        assert all(patient.mask[z, y, x] for voxels in patient.lesions for z, y, x in voxels)
+
+
+def test_a_step_is_the_same_whoever_asks_for_it(patients):
+    configuration = Configuration(batch=3, crop_px=64, full_share=0)
+    first, again = Steps(patients, configuration)[5], Steps(patients, configuration)[5]
+    assert torch.equal(first.inputs, again.inputs)
+    assert torch.equal(first.target, again.target)
+    assert not torch.equal(first.inputs, Steps(patients, configuration)[6].inputs)
+    assert not torch.equal(first.inputs, Steps(patients, configuration, rank=1)[5].inputs)
+
+
+def test_training_sees_what_serving_computes(patients):
+    """A whole slice without augmentation and dropout equals the served input."""
+    patient = patients[0]
+    configuration = Configuration(batch=2, crop_px=256, full_share=1, subset_law=SubsetLaw.NONE, augmentation=STILL)
+    inputs = Steps([patient], configuration)[0].inputs.numpy()
+    stack = np.asarray(patient.stack, dtype=np.float32)
+    encoded = np.stack([configuration.normalisation.apply(volume) for volume in stack])
+    served = np.stack([window(encoded, z) for z in range(stack.shape[1])])
+    for sample in inputs:
+        assert np.abs(served - sample).max(axis=(1, 2, 3)).min() < 0.02  # resampled by nothing, in float32
+
+
+def test_crops_about_lesions_hold_lesions(patients):
+    configuration = Configuration(batch=6, crop_px=96, lesion_share=1, full_share=0, augmentation=STILL)
+    held = [Steps(patients, configuration)[n].target.amax((1, 2, 3)) for n in range(4)]
+    assert torch.cat(held).mean() > 0.8
+
+
+def test_whole_slices_keep_the_number_of_pixels(patients):
+    configuration = Configuration(batch=16, crop_px=128, full_share=1)
+    assert Steps(patients, configuration)[0].inputs.shape == (4, 20, 256, 256)
+
+
+def test_sequences_drop_whole_and_the_missing_one_never_appears(patients):
+    inputs = Steps([patients[1]], Configuration(batch=8, crop_px=64, full_share=0, lesion_share=1))[0].inputs
+    filled = inputs.unflatten(1, (4, SLICES)).abs().amax((3, 4)) > 0
+    assert not filled[:, 0].any()
+    assert bool((filled[:, 1:].all(2) | ~filled[:, 1:].any(2)).all())
+
+
+def test_the_comparator_reads_three_sequences(patients):
+    configuration = Configuration(batch=2, crop_px=64, full_share=0, **comparator())
+    assert Steps(patients, configuration)[0].inputs.shape == (2, 15, 64, 64)
+
+
+def test_a_predictor_accepts_a_cached_patient(patients, tmp_path):
+    from support.weights import random_weights
+
+    random_weights(tmp_path)
+    stack = np.asarray(patients[1].stack[:, :4], dtype=np.float32)
+    assert Predictor(tmp_path, device="cpu", threads=1).predict(stack, patients[1].available).shape == (4, 256, 256)

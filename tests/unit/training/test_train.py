@@ -1,0 +1,127 @@
+"""Training: it learns, and a resumed run is the run that was never broken off."""
+
+import json
+
+import pytest
+import torch
+from support.patients import write_patient
+
+from model.checkpoint import load
+from model.input_dropout import SubsetLaw
+from training import configuration as numbers
+from training.configuration import Configuration
+from training.losses import lesion_loss
+from training.patients import open_patients
+from training.sampling import Steps
+from training.step import Learner, learning_rate
+from training.train import main
+
+SMALL = ["--batch", "2", "--crop-px", "32", "--steps-per-epoch", "2", "--device", "cpu", "--workers", "0"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("patients")
+    for seed in (1, 2):
+        write_patient(folder, seed, slices=6)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_one_batch_can_be_learned_by_heart(data):
+    configuration = Configuration(batch=4, crop_px=64, full_share=0, lesion_share=1, warmup_steps=5, steps=10_000)
+    batch = Steps(open_patients(data), configuration)[0]
+    learner = Learner(configuration, torch.device("cpu"))
+    losses = [learner.learn(batch) for _ in range(40)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(data, tmp_path):
+    configuration = Configuration(batch=2, crop_px=32, full_share=0, steps=6)
+    steps = Steps(open_patients(data), configuration)
+    whole = Learner(configuration, torch.device("cpu"))
+    for step in range(6):
+        whole.learn(steps[step])
+    first = Learner(configuration, torch.device("cpu"))
+    for step in range(3):
+        first.learn(steps[step])
+    first.save(tmp_path, {"score": 0.5})
+    second = Learner(configuration, torch.device("cpu"))
+    assert second.resume(tmp_path) == {"score": 0.5}
+    for step in range(second.step, 6):
+        second.learn(steps[step])
+    for one, other in ((whole.network, second.network), (whole.average, second.average)):
+        for name, value in one.state_dict().items():
+            assert torch.equal(value, other.state_dict()[name]), name
+
+
+def test_the_command_line_trains_and_goes_on(data, tmp_path, capsys):
+    run = ["--data", str(data), "--out", str(tmp_path / "run"), "--validation", ".5", *SMALL]
+    assert main([*run, "--steps", "2"]) == 0
+    card = load(tmp_path / "run" / "weights").card
+    assert card.configuration["crop_px"] == 32
+    assert set(json.loads((tmp_path / "run" / "split.json").read_text())) == {"train", "validation", "test"}
+    before = (tmp_path / "run" / "state.pt").stat().st_mtime_ns
+    assert main([*run, "--steps", "2"]) == 0
+    assert (tmp_path / "run" / "state.pt").stat().st_mtime_ns == before
+
+
+def test_the_comparator_trains_by_one_option(data, tmp_path):
+    run = [
+        "--data",
+        str(data),
+        "--out",
+        str(tmp_path),
+        "--without-dropout",
+        "--validation",
+        ".5",
+        *SMALL,
+        "--steps",
+        "2",
+    ]
+    assert main(run) == 0
+    card = load(tmp_path / "weights").card
+    assert card.sequences == ("PRE_CUBE", "POST_CUBE", "FLAIR")
+    assert card.subset_law is SubsetLaw.NONE
+
+
+def test_no_patients_is_one_plain_line(tmp_path, capsys):
+    assert main(["--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
+    assert "two are the least" in capsys.readouterr().err
+
+
+def test_a_configuration_survives_its_file():
+    configuration = Configuration(batch=3, subset_law=SubsetLaw.BERNOULLI)
+    assert numbers.from_json(numbers.to_json(configuration)) == configuration
+    with pytest.raises(ValueError, match="colour"):
+        numbers.from_json('{"colour": 1}')
+
+
+def test_the_loss_falls_as_the_answer_gets_better():
+    target = torch.zeros(1, 1, 16, 16)
+    target[..., 4:12, 4:12] = 1
+    losses = [float(lesion_loss(target * 2 * k - k, target, Configuration())) for k in (-2.0, 0.0, 2.0, 6.0)]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_an_empty_batch_has_a_finite_gradient():
+    logit = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    lesion_loss(logit, torch.zeros(1, 1, 8, 8), Configuration()).backward()
+    assert logit.grad is not None
+    assert bool(torch.isfinite(logit.grad).all())
+
+
+def test_the_learning_rate_warms_up_and_fades():
+    configuration = Configuration(steps=1000, warmup_steps=100, learning_rate=1.0)
+    rates = [learning_rate(step, configuration) for step in (0, 99, 500, 999)]
+    assert rates[0] == pytest.approx(0.01, abs=1e-3)
+    assert rates[1] > 0.97
+    assert rates[2] == pytest.approx(0.5, abs=0.01)
+    assert rates[3] < 1e-4
