@@ -1,6 +1,6 @@
 """Gates: is this volume a whole enough brain MR to be given to the model, or the reason why not.
 
-Called by the pipeline for the reference. Classical and quick; knows voxels and grids, and headers only in `require_head`.
+Called by the pipeline for the reference. Classical and quick; knows voxels and grids, headers only in `require_head`.
 """
 
 import numpy as np

@@ -27,10 +27,10 @@ __all__ = ["Alignment", "check", "register"]
 _BINS = 32
 _MARGIN_MM = 10.0
 """The metric looks at the head and so far around it, so that the edge of the head aligns too."""
-_TURNS_DEGREES = tuple(product((-20.0, 0.0, 20.0), repeat=3))
-"""Rotations tried about the centre of the head, each with every start of the translation."""
-_FOLLOWED = 3
-"""So many of the best starts are optimised at the coarse stage; only the best of them goes on."""
+_TURNS_DEGREES = tuple(product((-20.0, 0.0, 20.0), (-15.0, 0.0, 15.0), (-20.0, 0.0, 20.0)))
+"""Rotations about x, y, z tried about the centre of the head: nodded, tilted, turned."""
+_FOLLOWED = 2
+"""So many of the best starts are optimised at the coarse stage, besides the headers as they stand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,9 @@ class _Stage:
 
 
 _STAGES = (
-    _Stage(spacing_mm=6.0, samples=8_000, step_mm=6.0, tolerance_mm=0.3, iterations=6),
-    _Stage(spacing_mm=3.0, samples=20_000, step_mm=2.0, tolerance_mm=0.1, iterations=10),
-    _Stage(spacing_mm=2.0, samples=40_000, step_mm=0.5, tolerance_mm=0.02, iterations=6),
+    _Stage(spacing_mm=6.0, samples=4_000, step_mm=6.0, tolerance_mm=0.5, iterations=4),
+    _Stage(spacing_mm=4.0, samples=10_000, step_mm=2.0, tolerance_mm=0.1, iterations=6),
+    _Stage(spacing_mm=2.0, samples=25_000, step_mm=0.4, tolerance_mm=0.04, iterations=3),
 )
 
 
@@ -126,11 +126,9 @@ class _Search:
 
 def _coarse(search: _Search, centres: list[Float64]) -> _Found:
     """The best of all starts, after the most promising were followed."""
-    starts = [
-        _start(shift, turn, centres[0]) for shift in (np.zeros(3), centres[1] - centres[0]) for turn in _TURNS_DEGREES
-    ]
-    ranked = sorted(starts, key=search.value)
-    followed = [starts[0], *ranked[:_FOLLOWED]]
+    as_it_stands = _start(np.zeros(3), (0.0, 0.0, 0.0), centres[0])
+    turned = [_start(centres[1] - centres[0], turn, centres[0]) for turn in _TURNS_DEGREES]
+    followed = [as_it_stands, *sorted(turned, key=search.value)[:_FOLLOWED]]
     return min((search.refine(start) for start in followed), key=lambda found: found[0])
 
 

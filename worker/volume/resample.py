@@ -8,11 +8,12 @@ reference of that resolution passes through unchanged, an oblique one is not tur
 from typing import Any
 
 import numpy as np
+import scipy.ndimage as ndi
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from model.channels import SIZE_PX, SLICE_SPACING_MM, SPACING_MM
-from worker.volume.geometry import Float64, Grid, Volume
+from worker.volume.geometry import Float32, Float64, Grid, Volume
 from worker.volume.head import head_mask
 
 MAXIMUM_SLICES = 208
@@ -80,14 +81,12 @@ def antialiased(volume: Volume, grid: Grid) -> Volume:
     steps = volume.grid.direction.T @ grid.affine[:3, :3]
     wanted = np.linalg.norm(steps, axis=1)
     sigma = np.sqrt(np.maximum(wanted**2 - own**2, 0.0)) / _FWHM
-    image = volume.to_sitk()
+    voxels = volume.voxels
     for axis in np.flatnonzero(sigma > 0.1 * own):
-        image = (
-            sitk.RecursiveGaussian(image, float(sigma[axis]), direction=int(axis))
-            if image.GetSize()[axis] >= 4
-            else image
+        voxels = ndi.gaussian_filter1d(
+            voxels, sigma[axis] / own[axis], axis=2 - int(axis), mode="nearest", truncate=3.0
         )
-    return Volume(voxels=sitk.GetArrayFromImage(image).astype(np.float32, copy=False), grid=volume.grid)
+    return Volume(voxels=voxels, grid=volume.grid)
 
 
 def _affine_transform(transform: NDArray[Any]) -> Any:
@@ -115,16 +114,30 @@ def _nearest_centre(grid: Grid, point_mm: Float64) -> Float64:
 
 
 def coarser(volume: Volume, spacing_mm: float) -> Volume:
-    """The same field of view along the same axes, with voxels of at least `spacing_mm` (axes that are coarser stay)."""
-    own = np.array(volume.grid.spacing_mm_xyz)
-    extent = own * np.array(volume.grid.shape_zyx[::-1])
-    wanted = np.maximum(own, spacing_mm)
-    counts = np.maximum(np.round(extent / wanted).astype(int), 1)
-    steps = extent / counts
-    affine = np.eye(4)
-    affine[:3, :3] = volume.grid.direction * steps
-    corner = volume.grid.affine[:3, 3] - volume.grid.direction @ (own / 2)
-    affine[:3, 3] = corner + volume.grid.direction @ (steps / 2)
-    x, y, z = (int(n) for n in counts)
-    grid = Grid(shape_zyx=(z, y, x), affine=affine)
-    return resample(antialiased(volume, grid), grid)
+    """Means of whole blocks of voxels, so that each axis is nearest to `spacing_mm`; coarser axes stay as they are.
+
+    What does not fill a block at the far end of an axis is left out.
+    """
+    counts = reversed(volume.grid.shape_zyx)
+    sizes = zip(volume.grid.spacing_mm_xyz, counts, strict=True)
+    x, y, z = (min(count, max(1, round(spacing_mm / own))) for own, count in sizes)
+    voxels = volume.voxels
+    for axis, factor in enumerate((z, y, x)):
+        voxels = _block_mean(voxels, axis, factor)
+    affine = volume.grid.affine @ np.diag([x, y, z, 1.0])
+    affine[:3, 3] += volume.grid.affine[:3, :3] @ (np.array([x, y, z]) - 1) / 2
+    depth, rows, columns = voxels.shape
+    return Volume(voxels=voxels, grid=Grid(shape_zyx=(depth, rows, columns), affine=affine))
+
+
+def _block_mean(voxels: Float32, axis: int, factor: int) -> Float32:
+    if factor == 1:
+        return voxels
+    blocks = voxels.shape[axis] // factor
+    ends = [slice(None)] * 3
+    total = np.zeros([*voxels.shape[:axis], blocks, *voxels.shape[axis + 1 :]], dtype=np.float32)
+    for offset in range(factor):
+        ends[axis] = slice(offset, blocks * factor, factor)
+        total += voxels[tuple(ends)]
+    mean: Float32 = total / np.float32(factor)
+    return mean
