@@ -16,6 +16,7 @@ from training.cohort.cache import write_cached
 from training.cohort.patient import Options
 from training.cohort.pictures import write_pictures
 from training.cohort.protocol import Site
+from training.cohort.write_dicom import write_dicom
 from training.cohort.write_nifti import write_nifti
 
 app = typer.Typer(help="Synthetic patients with brain metastases. Research use only.", no_args_is_help=True, add_completion=False)
@@ -51,6 +52,19 @@ def cache(
     Example: python -m training.cohort cache --out /tmp/cohort/train --patients 60 --site randomised --jobs 2
     """
     run(write_cached, ((out / f"{n:04d}", seed + n) for n in range(patients)), site, Options(anatomy=anatomy), jobs)
+
+
+@app.command()
+def dicom(
+    out: Out, seed: Seed = 1, site: Where = Site.A, without: Without = None, lesions: Lesions = None, anatomy: Anatomy = None,
+    shared_frame: Annotated[bool, typer.Option(help="One frame of reference for all series, as in one session.")] = True,
+) -> None:
+    """One study as DICOM files, with planted.json beside them.
+
+    Example: python -m training.cohort dicom --out study --seed 1 --without BRAVO
+    """
+    options = Options(anatomy=anatomy, without=tuple(without or ()), lesions=lesions)
+    write_dicom(out, seed, site, options, shared_frame)
 
 
 @app.command()

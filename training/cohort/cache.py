@@ -3,6 +3,7 @@
     DIR/NNNN/stack.npy   (4, Z, 256, 256) float16, slots in the order of model.channels.SEQUENCES, absent ones zero;
                          not normalised; a volume's 99.9th percentile is scaled to 1000
     DIR/NNNN/mask.npy    (Z, 256, 256) uint8, 1 the metastases (enhancing part and necrotic core)
+    DIR/NNNN/brain.npy   (Z, 256, 256) uint8, 1 the brain's tissue with the lesions
     DIR/NNNN/meta.json   seed, site, present (4 booleans), stripped, source, lesions (centroid_mm, volume_ml, diameter_mm)
 
 A folder is complete when meta.json is there: it is written last.
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.cohort.patient import Options, make_model_grid_patient
+from training.cohort.patient import Options, brain_on, make_model_grid_patient
 from training.cohort.protocol import Site
 from model.channels import SEQUENCES
 
@@ -24,12 +25,13 @@ def write_cached(folder: Path, seed: int, site: Site, options: Options) -> Path:
     if (folder / "meta.json").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    stacked, mask, patient = make_model_grid_patient(seed, site, options)
+    stacked, mask, grid, patient = make_model_grid_patient(seed, site, options)
     for channel in stacked:
         top = float(np.percentile(channel[::2, ::4, ::4], 99.9))
         channel *= 1000 / top if top > 0 else 0.0
     np.save(folder / "stack.npy", np.minimum(stacked, 60000).astype(np.float16))
     np.save(folder / "mask.npy", mask)
+    np.save(folder / "brain.npy", brain_on(patient, grid))
     meta = {
         "seed": seed,
         "site": str(site),

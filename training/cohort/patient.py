@@ -18,7 +18,7 @@ from training.cohort.deface import face_mask
 from training.cohort.motion import STILL, Pose, random_pose
 from training.cohort.protocol import Protocol, Site, draw_protocol
 from training.cohort.scene import Scene, brain_mask, build_scene, paint
-from training.cohort.tissues import BRAIN
+from training.cohort.tissues import BRAIN, Tissue
 from training.cohort.truth import PlantedLesion, outline, planted
 from worker.volume.geometry import Float32, Grid, Volume
 from worker.volume.resample import model_grid, to_model_grid
@@ -108,8 +108,8 @@ def co_registered(patient: Patient, grid: Grid, residual: bool = True) -> dict[S
     return out
 
 
-def make_model_grid_patient(seed: int, site: Site, options: Options | None = None) -> tuple[Float32, UInt8, Patient]:
-    """((4, Z, 256, 256) float32, (Z, 256, 256) uint8 mask, the patient), on the grid that the node would choose.
+def make_model_grid_patient(seed: int, site: Site, options: Options | None = None) -> tuple[Float32, UInt8, Grid, Patient]:
+    """((4, Z, 256, 256) float32, (Z, 256, 256) uint8 mask, the grid, the patient), on the grid that the node would choose.
 
     Absent slots are zeros. Not normalised: model/normalise.py does that, for training and serving alike.
     """
@@ -123,7 +123,14 @@ def make_model_grid_patient(seed: int, site: Site, options: Options | None = Non
     for slot, volume in co_registered(patient, grid).items():
         stacked[list(SequenceSlot).index(slot)] = volume.voxels
     truth = outline(patient.scene, grid)
-    return stacked, (truth > 0).astype(np.uint8), patient
+    return stacked, (truth > 0).astype(np.uint8), grid, patient
+
+
+def brain_on(patient: Patient, grid: Grid) -> UInt8:
+    """(Z, Y, X) uint8 on a grid in the reference's frame: 1 the brain's tissue, ventricles included."""
+    inside = np.isin(patient.scene.tissue, (*BRAIN, Tissue.VENTRICLE)).astype(np.float32)
+    brain: UInt8 = sample(Volume(voxels=inside, grid=patient.scene.grid), grid, STILL, nearest=True).voxels.astype(np.uint8)
+    return brain
 
 
 def _top_mm(scene: Scene) -> float:

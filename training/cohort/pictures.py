@@ -16,7 +16,7 @@ def write_pictures(path: Path, seeds: list[int], site: Site, options: Options) -
     figure = Figure(figsize=(3 * columns, 3.1 * len(seeds)), layout="constrained")
     axes = figure.subplots(len(seeds), columns, squeeze=False)
     for row, seed in zip(axes, seeds, strict=True):
-        stacked, mask, patient = make_model_grid_patient(seed, site, options)
+        stacked, mask, _, patient = make_model_grid_patient(seed, site, options)
         level = int(np.argmax(mask.sum(axis=(1, 2))))
         other = int(np.clip(level + (35 if level < len(mask) // 2 else -35), 0, len(mask) - 1))
         for axis, name, channel in zip(row, SEQUENCES, stacked, strict=False):

@@ -139,7 +139,7 @@ def _geometry(rng: _Rng, thick: bool) -> Geometry:
 def _quality(rng: _Rng, thick: bool) -> Quality:
     return Quality(
         noise=float(np.exp(rng.uniform(np.log(0.006), np.log(0.035 if thick else 0.07)))),
-        bias=float(rng.uniform(0.02, 0.3)),
+        bias=float(rng.uniform(0.02, 0.2)),
         blur_mm=float(rng.uniform(0.2, 0.9)),
         ghost=float(rng.choice([0.0, rng.uniform(0, 0.05)])),
         gamma=float(np.exp(rng.normal(0, 0.18))),

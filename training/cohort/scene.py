@@ -42,6 +42,9 @@ class Scene:
     vessels: Vessels
     dura: NDArray[np.int64]
     dura_share: Float32
+    sinus: NDArray[np.int64]
+    """Flat indices of voxels that a venous sinus fills in part or whole, and how much of them."""
+    sinus_share: Float32
     texture_strength: float
     source: str
 
@@ -63,6 +66,7 @@ def build_scene(
     tissue = deform(head, grid, rng, Warp(rotation_deg=7, scale=0.07) if wide else Warp())
     _soft_tissue(tissue, grid, rng)
     _pituitary(tissue, grid)
+    sinus, sinus_share = _smooth_sinus(tissue)
     dura = np.flatnonzero(_shell(tissue))
     return Scene(
         grid=grid,
@@ -74,6 +78,8 @@ def build_scene(
         vessels=draw_vessels(tissue, grid, rng),
         dura=dura,
         dura_share=_dura_share(len(dura), rng),
+        sinus=sinus,
+        sinus_share=sinus_share,
         texture_strength=float(rng.uniform(0.02, 0.08)),
         source=head.source,
     )
@@ -111,6 +117,18 @@ def _pituitary(tissue: UInt8, grid: Grid) -> None:
     tissue[gland & ~np.isin(tissue, BRAIN)] = Tissue.PITUITARY
 
 
+def _smooth_sinus(tissue: UInt8) -> tuple[NDArray[np.int64], Float32]:
+    """Label maps draw sinuses ragged: take them out as fluid and give them back with a smooth border."""
+    ragged = tissue == Tissue.SINUS
+    soft = ragged.astype(np.float32)
+    for axis in range(3):
+        soft = ndimage.gaussian_filter1d(soft, 1.1, axis=axis, truncate=2.5)
+    share = np.clip(2.5 * soft.ravel() - 0.6, 0, 1)
+    tissue[ragged] = Tissue.CSF
+    index = np.flatnonzero(share > 0.02)
+    return index, share[index]
+
+
 def _shell(tissue: UInt8) -> NDArray[np.bool_]:
     """Voxels of bone or fluid where the two meet: the dura."""
     fluid = tissue == Tissue.CSF
@@ -128,11 +146,13 @@ def _shell(tissue: UInt8) -> NDArray[np.bool_]:
 
 def brain_mask(scene: Scene, rng: np.random.Generator) -> Float32:
     """What a skull-stripping tool leaves, as 0 or 1: the brain, with more or less of the fluid around it."""
-    small = np.isin(scene.tissue[::2, ::2, ::2], [t for t in INTRACRANIAL if t not in (Tissue.CSF, Tissue.SINUS)])
-    soft = ndimage.gaussian_filter(small.astype(np.float32), rng.uniform(1.0, 2.2))
+    small = scene.tissue[::2, ::2, ::2]
+    cavity = ndimage.gaussian_filter(np.isin(small, INTRACRANIAL).astype(np.float32), 1.5)
+    brain = ndimage.gaussian_filter(np.isin(small, BRAIN).astype(np.float32), 2.0)
+    soft = np.minimum(cavity, brain + np.float32(rng.uniform(0.15, 0.5)))
     full = upsample(soft, scene.grid.shape_zyx, 2)
-    full += np.float32(0.06) * smooth_field(rng, scene.grid.shape_zyx, scene.grid.spacing_mm_xyz[::-1], 12.0)
-    out: Float32 = (full > rng.uniform(0.2, 0.5)).astype(np.float32)
+    full += np.float32(0.05) * smooth_field(rng, scene.grid.shape_zyx, scene.grid.spacing_mm_xyz[::-1], 12.0)
+    out: Float32 = (full > rng.uniform(0.5, 0.62)).astype(np.float32)
     return out
 
 
@@ -144,11 +164,14 @@ def paint(scene: Scene, series: Series, rng: np.random.Generator) -> Float32:
     lut = lut / white
     moving = rng.uniform(*series.flow)
     lut[Tissue.SINUS] *= moving
+    standing = 1 + np.float32(0.3 if series.flow[0] < 0.7 else 0.06) * scene.texture.ravel()[scene.sinus]
     lut[Tissue.ARTERY] *= 1.0 if series.flow[0] >= 0.7 else rng.uniform(0.0, 0.15)
     image = lut.astype(np.float32)[scene.tissue]
     image *= 1 + _sensitivity(series, scene)[scene.tissue] * scene.texture
     image.ravel()[scene.dura] *= 1 - scene.dura_share
     image.ravel()[scene.dura] += scene.dura_share * np.float32(lut[Tissue.DURA])
+    flat = image.ravel()
+    flat[scene.sinus] += scene.sinus_share * (np.float32(lut[Tissue.SINUS]) * standing - flat[scene.sinus])
     _paint_vessels(image, scene, series, white)
     for lesion in (*scene.others, *scene.lesions):
         _paint_lesion(image, lesion, scene, series, white, lut)

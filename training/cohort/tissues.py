@@ -111,6 +111,10 @@ _T1_AT_1_5_T: Final[dict[Tissue, tuple[float, float]]] = {
 }
 _RATIO_1_5_T: Final = 0.77
 """T1 at 1.5 T over T1 at 3 T for tissues without a number of their own (white and grey matter: .75-.77)."""
+_KIN: Final = (
+    (Tissue.WHITE, Tissue.CEREBELLAR_WHITE, Tissue.BRAINSTEM, Tissue.PALLIDUM),
+    (Tissue.GREY, Tissue.CEREBELLAR_GREY, Tissue.THALAMUS, Tissue.CAUDATE),
+)
 _RELAXIVITY: Final = {1.5: (6.3, 8.7), 3.0: (5.5, 11.0)}
 """r1, r2 of gadobenate dimeglumine in 1/(mM s)."""
 
@@ -140,12 +144,19 @@ def tissue_table(field_t: float, rng: np.random.Generator | None = None, spread:
         for tissue, (t1_ms, t2_ms) in _T1_AT_1_5_T.items():
             t1[tissue], t2[tissue] = t1_ms, t2_ms
     if rng is not None:
-        t1 *= np.exp(rng.normal(0, spread, t1.size))
-        t2 *= np.exp(rng.normal(0, spread, t2.size))
-        pd *= np.exp(rng.normal(0, spread / 2, pd.size))
+        for values, wide in ((t1, spread), (t2, spread), (pd, spread / 2)):
+            values *= np.exp(_related(rng, wide))
         gd *= np.exp(rng.normal(0, 0.2, gd.size)) * np.exp(rng.normal(0, 0.2))
         t1[Tissue.VENTRICLE], t2[Tissue.VENTRICLE], pd[Tissue.VENTRICLE] = (a[Tissue.CSF] for a in (t1, t2, pd))
     return TissueTable(t1_ms=t1, t2_ms=t2, pd=pd, gd_mm=gd, field_t=field_t)
+
+
+def _related(rng: np.random.Generator, spread: float) -> Float64:
+    """One deviation a tissue; kinds of white matter deviate together, and so do kinds of grey matter."""
+    deviation = rng.normal(0, spread, len(Tissue))
+    for kin in _KIN:
+        deviation[list(kin)] = deviation[kin[0]] + rng.normal(0, 0.3 * spread, len(kin))
+    return deviation
 
 
 def with_gadolinium(t1_ms: Float64, t2_ms: Float64, gd_mm: Float64, field_t: float) -> tuple[Float64, Float64]:

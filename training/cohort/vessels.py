@@ -52,7 +52,7 @@ class _Kind:
 
 _CORTEX: Final = ((Tissue.CSF, 1.0), (Tissue.GREY, 0.45), (Tissue.CEREBELLAR_GREY, 0.4), (Tissue.SINUS, 0.6), (Tissue.WHITE, -1.0))
 _KINDS: Final = (
-    _Kind(count=(50, 130), length_mm=(15, 75), radius_mm=(0.35, 1.5), start=(Tissue.CSF, Tissue.SINUS), liking=_CORTEX,
+    _Kind(count=(50, 130), length_mm=(15, 75), radius_mm=(0.35, 1.5), start=(Tissue.CSF,), liking=_CORTEX,
           tissue=Tissue.BLOOD, flow=(0.1, 0.7), turn=0.35),
     _Kind(count=(60, 160), length_mm=(8, 35), radius_mm=(0.2, 0.65), start=(Tissue.WHITE, Tissue.GREY),
           liking=((Tissue.WHITE, 0.8), (Tissue.GREY, 0.7), (Tissue.CAUDATE, 0.5)), tissue=Tissue.BLOOD, flow=(0.2, 1.0), turn=0.15),

@@ -1,0 +1,111 @@
+"""A synthetic patient as a DICOM study: what a modality would send (MR Image Storage, PS3.3 A.4; Explicit VR LE).
+
+    OUT/<series number>_<slot>/IM0001.dcm ...
+    OUT/planted.json        seed, StudyInstanceUID, reference slot, lesions (centroid_mm LPS of the reference, volume_ml,
+                            diameter_mm)
+
+Series are native and unregistered: the head moves between them. Used by `quartet demo` and the acceptance tests.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+
+from training.cohort.dicom_headers import StudyIdentity, series_attributes, study_attributes
+from training.cohort.patient import Options, Patient, make_patient
+from training.cohort.protocol import Series, Site
+from worker.volume.geometry import Grid, Volume
+
+_LARGEST = 32767
+
+
+def write_dicom(folder: Path, seed: int, site: Site, options: Options, shared_frame: bool = True) -> Path:
+    """Write the study of a seed. Raises FileExistsError where the folder already holds one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "planted.json").exists():
+        raise FileExistsError(f"{folder} already holds a study")
+    patient = make_patient(seed, site, options)
+    identity = StudyIdentity(seed=seed)
+    for series in patient.protocol.series:
+        if series.slot in patient.volumes:
+            _write_series(folder, identity, patient, series, shared_frame)
+    planted = {
+        "seed": seed,
+        "site": str(site),
+        "study_instance_uid": identity.uid("study"),
+        "reference": str(patient.reference),
+        "lesions": [asdict(lesion) for lesion in patient.lesions],
+    }
+    (folder / "planted.json").write_text(json.dumps(planted, indent=1))
+    return folder
+
+
+def _write_series(folder: Path, identity: StudyIdentity, patient: Patient, series: Series, shared_frame: bool) -> None:
+    volume = patient.volumes[series.slot]
+    attributes = study_attributes(identity, patient.protocol) | series_attributes(
+        identity, patient.protocol, series, shared_frame
+    )
+    target = folder / f"{attributes['SeriesNumber']:03d}_{series.slot}"
+    target.mkdir()
+    pixels = np.clip(np.round(volume.voxels), 0, _LARGEST).astype(np.uint16)
+    window = _window(volume)
+    for index, plane in enumerate(pixels):
+        ds = _instance(identity, attributes, series, volume.grid, index, plane, window)
+        ds.save_as(target / f"IM{index + 1:04d}.dcm", enforce_file_format=True)
+
+
+def _instance(
+    identity: StudyIdentity,
+    attributes: dict[str, Any],
+    series: Series,
+    grid: Grid,
+    index: int,
+    plane: NDArray[np.uint16],
+    window: tuple[int, int],
+) -> Dataset:
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.MediaStorageSOPClassUID = MRImageStorage
+    ds.SOPClassUID = MRImageStorage
+    ds.SOPInstanceUID = identity.uid("instance", series.slot, index)
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.InstanceCreationDate = attributes["SeriesDate"]
+    for keyword, value in attributes.items():
+        setattr(ds, keyword, value)
+    ds.ContentTime = attributes["SeriesTime"]
+    ds.InstanceNumber = index + 1
+    direction = grid.direction
+    x, y, z = grid.spacing_mm_xyz
+    ds.ImagePositionPatient = [_decimal(v) for v in grid.to_mm(np.array([index, 0, 0]))]
+    ds.ImageOrientationPatient = [_decimal(v) for v in (*direction[:, 0], *direction[:, 1])]
+    ds.SliceLocation = _decimal(float(grid.to_mm(np.array([index, 0, 0])) @ direction[:, 2]))
+    ds.PixelSpacing = [_decimal(y), _decimal(x)]
+    ds.SliceThickness = _decimal(z)
+    ds.SpacingBetweenSlices = _decimal(z)
+    rows, columns = plane.shape
+    ds.AcquisitionMatrix = [columns, 0, 0, rows]
+    ds.Rows, ds.Columns = rows, columns
+    ds.SamplesPerPixel = 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 0
+    ds.WindowCenter, ds.WindowWidth = window
+    ds.PixelData = plane.astype("<u2").tobytes()
+    return ds
+
+
+def _window(volume: Volume) -> tuple[int, int]:
+    top = float(np.percentile(volume.voxels[::4, ::4, ::4], 99.5))
+    return round(top / 2), max(round(top), 1)
+
+
+def _decimal(value: float) -> str:
+    """A decimal string of at most 16 characters (PS3.5 6.2, DS)."""
+    text = f"{float(value):.6f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
