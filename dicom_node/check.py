@@ -17,7 +17,8 @@ def check(settings: Settings, config: Path, console: Console) -> None:
     """Print what holds and what does not. Raises `SettingsError` where something must change."""
     faults = [*_peers(settings), *_storage(settings), *_rules(settings), *_worker(config)]
     if not settings.destinations:
-        console.print("no [[destinations]]: results stay in the storage root and are sent nowhere", style="yellow")
+        text = "no [[destinations]]: results stay in the storage root and are sent nowhere"
+        console.print(text, style="yellow", markup=False)
     if faults:
         raise SettingsError("\n".join([f"{config} cannot be used:", *(f"  {fault}" for fault in faults)]))
     association = settings.association

@@ -23,7 +23,8 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
     try:
-        environment = load(arguments.config)
+        # Checking needs no broker: the embedded one runs only under `quartet serve`.
+        environment = load(arguments.config, broker_url="redis://none" if arguments.check else None)
         from worker import tasks  # heavy: torch and friends only once the configuration holds
         from worker.inference.predict import default_weights, verify_weights
 
