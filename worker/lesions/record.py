@@ -4,6 +4,7 @@ Called by the pipeline: `save` into the attempt folder, `load` from the predeces
 format of our own between two runs of the worker: numpy arrays, no pickle, no patient data; equal lesions, equal bytes.
 """
 
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -40,7 +41,7 @@ def save(folder: Path, record: LesionRecord) -> Path:
 def load(folder: Path) -> LesionRecord:
     """Read `lesions.npz` of an outcome folder. Raises `WorkerError` where it is missing, damaged or of another form."""
     try:
-        with np.load(folder / FILE_NAME, allow_pickle=False) as file:
+        with np.load(io.BytesIO((folder / FILE_NAME).read_bytes()), allow_pickle=False) as file:
             labels, affine = file["labels"], file["affine"]
             about = json.loads(file["about"].tobytes())
         if about["format"] != FORMAT:
@@ -56,5 +57,5 @@ def load(folder: Path) -> LesionRecord:
             names_given=int(about["names_given"]),
             frame_of_reference_uid=str(about["frame_of_reference_uid"]),
         )
-    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise WorkerError(f"{FILE_NAME} of the predecessor cannot be read: {type(error).__name__}") from error
