@@ -14,6 +14,8 @@ from training.configuration import Augmentation
 
 AIR = 0.12
 """Medians below which a voxel counts as air."""
+FAINT = 0.01
+"""Medians below which a voxel counts as a zero: interpolation bleeds a little of its neighbours into it."""
 
 
 def augment(
@@ -22,10 +24,10 @@ def augment(
     """(N, 4, 5, R, R), (N, 1, R, R) and brain (N, 5, R, R; -1 where unknown) -> the first two at size x size."""
     ratio = _mask(ratio, brain, law, generator)
     ratio, target = _move(ratio, target, law, size, generator)
-    empty = ratio <= 0
+    empty = ratio < FAINT
     ratio = _resolution(ratio, law, generator)
     ratio = _intensity(ratio, law, generator)
-    return ratio.clamp_(min=0.01).masked_fill_(empty, 0.0), target
+    return ratio.clamp_(min=FAINT).masked_fill_(empty, 0.0), target
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:

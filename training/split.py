@@ -40,7 +40,8 @@ def split(
         first = max(1, round(len(others) * validation / (validation + test)))
         chosen = Split(train=tuple(trainable), validation=tuple(others[:first]), test=tuple(others[first:]))
     else:
-        first, second = max(1, round(len(names) * validation)), round(len(names) * test)
+        first = max(1, round(len(names) * validation))
+        second = min(round(len(names) * test), max(0, len(names) - first - 1))
         chosen = Split(
             train=tuple(names[first + second :]),
             validation=tuple(names[:first]),
