@@ -107,12 +107,15 @@ def show(
 @app.command(epilog="example: quartet retry 3f2a")
 def retry(
     study: Annotated[str, typer.Argument(help="our id of the study, or its beginning, or its Study Instance UID")],
+    latest: Annotated[
+        bool, typer.Option("--latest", help="of a held study use the patient and the content that came last, not first")
+    ] = False,
     config: Config = DEFAULT_CONFIG,
 ) -> None:
-    """Try a failed or held study again: fresh attempts, and deliveries that were given up are due at once."""
+    """Try a failed or held study again: fresh attempts, and deliveries that were refused are due at once."""
     from dicom_node import view
 
-    view.retry_study(_settings(config), study, console)
+    view.retry_study(_settings(config), study, console, keep_latest=latest)
 
 
 @app.command(epilog="example: quartet slots /data/study --json")

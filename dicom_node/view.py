@@ -51,12 +51,12 @@ def print_study(settings: Settings, text: str, console: Console) -> None:
         _print_job(job, console)
 
 
-def retry_study(settings: Settings, text: str, console: Console) -> None:
-    """Open a study for another try. Raises `StudyError`."""
+def retry_study(settings: Settings, text: str, console: Console, *, keep_latest: bool = False) -> None:
+    """Open a study for another try; `keep_latest` decides a held one for what came last. Raises `StudyError`."""
     database = wiring.open_database(settings)
     with database.write() as connection:
         study_id = queries.find_study(connection, text)
-        state = studies.retry(connection, study_id, wiring.now())
+        state = studies.retry(connection, study_id, wiring.now(), keep_latest=keep_latest)
     database.close()
     console.print(
         f"study {study_id[:ID_DIGITS]} is {state.value} again; `quartet show {study_id[:ID_DIGITS]}` follows it"
