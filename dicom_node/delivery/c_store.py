@@ -5,6 +5,7 @@ set encoded anew. Knows nothing of results, retries or the catalog.
 """
 
 from collections.abc import Sequence
+from itertools import count
 
 from pydicom import Dataset, dcmread
 from pynetdicom.association import Association
@@ -13,7 +14,7 @@ from pynetdicom.presentation import PresentationContext
 from dicom_node.delivery.connection import Link, NoAssociation, connect, refused_contexts
 from dicom_node.delivery.destinations import contexts_for
 from dicom_node.delivery.outgoing import OutgoingFile
-from dicom_node.delivery.report import FileReport, Verdict
+from dicom_node.delivery.report import FileReport, Verdict, one_by_one
 from dicom_node.delivery.responses import of_status
 from dicom_node.settings import DestinationSettings
 
@@ -34,22 +35,14 @@ def send_by_c_store(
             refused = _refused(link.association, files)
             if refused and together:
                 return tuple(_report(file, Verdict.REFUSED, refused_contexts(refused)) for file in files)
-            return _send_all(link, files, destination, together=together)
+            numbers = count(1)
+            return one_by_one(
+                files,
+                lambda file: _send_one(link, file, destination, message_id=next(numbers)),
+                together=together,
+            )
     except NoAssociation as error:
         return tuple(_report(file, error.verdict, error.reason) for file in files)
-
-
-def _send_all(
-    link: Link, files: Sequence[OutgoingFile], destination: DestinationSettings, *, together: bool
-) -> tuple[FileReport, ...]:
-    reports: list[FileReport] = []
-    for number, file in enumerate(files, start=1):
-        held = next((report for report in reports if report.verdict is not Verdict.SENT), None)
-        if held is not None and together:
-            reports.append(_report(file, held.verdict, f"not sent: {held.path.name} comes first, and {held.reason}"))
-        else:
-            reports.append(_send_one(link, file, destination, message_id=number))
-    return tuple(reports)
 
 
 def _send_one(link: Link, file: OutgoingFile, destination: DestinationSettings, *, message_id: int) -> FileReport:

@@ -24,7 +24,7 @@ from dicom_node.settings import DestinationSettings
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 """Storage Commitment Push Model SOP Class."""
 _WELL_KNOWN_INSTANCE = "1.2.840.10008.1.20.1.1"
-LINGER_S = 2.0
+LINGER_S = 1.0
 """How long the association stays open for an answer on it. Most PACS answer on a new one, later."""
 _REQUEST_STORAGE_COMMITMENT = 1
 """Action Type ID (PS3.4 J.3.2.1)."""

@@ -14,6 +14,7 @@ from typing import Any, cast
 from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
@@ -168,12 +169,15 @@ class _Socket(AssociationSocket):
 def _cause(association: Association, fault: OSError | None, destination: DestinationSettings) -> tuple[Verdict, str]:
     if fault is not None:
         return of_network_fault(fault, destination)
-    answer = association.acceptor.primitive
-    if association.is_rejected and answer is not None:
+    answer = association.acceptor.primitive or association.dul.peek_next_pdu()
+    if isinstance(answer, A_ASSOCIATE) and answer.result in (
+        1,
+        2,
+    ):  # queued where it came faster than pynetdicom looked
         return of_rejection(answer.result or 1, answer.result_source or 1, answer.diagnostic or 1)
     if association.rejected_contexts:
         return Verdict.REFUSED, refused_contexts(association.rejected_contexts)
-    if answer is None and association.acse.is_aborted():
+    if answer is None and not association._sent_abort:  # else it was us, after the timeout
         guess = "expects TLS" if destination.tls is None else "does not accept our TLS certificate"
         return Verdict.RETRY, (
             f"{destination.host} port {destination.port} broke off while the association was negotiated: it perhaps "

@@ -19,8 +19,8 @@ from dicom_node.delivery.connection import Link, NoAssociation, connect
 from dicom_node.delivery.destinations import classes_of
 from dicom_node.delivery.report import Verdict
 from dicom_node.delivery.responses import of_http
-from dicom_node.delivery.stow import http_client, studies_url
-from dicom_node.delivery.transport import CONNECT_S, of_network_fault, open_socket
+from dicom_node.delivery.stow import cause_of, http_client, studies_url
+from dicom_node.delivery.transport import CONNECT_S, OwnTlsFault, of_network_fault, open_socket
 from dicom_node.settings import DestinationSettings
 
 _VERIFICATION = "1.2.840.10008.1.1"
@@ -155,8 +155,14 @@ def _dicomweb(destination: DestinationSettings) -> Iterator[EchoStep]:
     try:
         with http_client(destination) as client:
             answer = client.get(studies_url(destination), params={"limit": 1}, headers={"Accept": "application/json"})
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        yield _fault("connection", f"the DICOMweb server cannot be reached: {type(error).__name__}; check `stow_url`")
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        yield _fault("connection", "`stow_url` of the destination is no http or https address")
+        return
+    except httpx.HTTPError as error:
+        yield _fault("connection", f"the DICOMweb server cannot be reached: {cause_of(error)}")
+        return
+    except OwnTlsFault as error:
+        yield _fault("TLS", str(error))
         return
     verdict, reason = of_http(answer.status_code)
     if verdict is Verdict.SENT or answer.status_code in (400, 405, 501):

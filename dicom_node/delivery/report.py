@@ -1,9 +1,11 @@
 """What became of a file that was offered to a destination. c_store.py and stow.py say it, deliver.py records it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from dicom_node.delivery.outgoing import OutgoingFile
 
 
 class Verdict(StrEnum):
@@ -38,3 +40,18 @@ def overall(reports: Sequence[FileReport]) -> FileReport:
         raise ValueError("nothing was sent: there is no report")
     order = (Verdict.REFUSED, Verdict.RETRY, Verdict.SENT)
     return min(reversed(reports), key=lambda report: order.index(report.verdict))
+
+
+def one_by_one(
+    files: Sequence[OutgoingFile], send_one: Callable[[OutgoingFile], FileReport], *, together: bool
+) -> tuple[FileReport, ...]:
+    """Send files in the order given. With `together` none goes after the first that was not stored."""
+    reports: list[FileReport] = []
+    for file in files:
+        held = next((report for report in reports if report.verdict is not Verdict.SENT), None)
+        if held is not None and together:
+            reason = f"not sent: {held.path.name} comes first, and {held.reason}"
+            reports.append(FileReport(path=file.path, verdict=held.verdict, reason=reason))
+        else:
+            reports.append(send_one(file))
+    return tuple(reports)

@@ -1,9 +1,11 @@
 """Files to a PACS by DICOMweb STOW-RS (PS3.18 10.5), the alternative to C-STORE. send.py calls it.
 
-Sends the bytes of each file as they are, all in one request. Knows nothing of results, retries or the catalog.
+Sends the bytes of each file as they are, each in a request of its own: a report never comes before what it refers to,
+and each has an answer of its own. Knows nothing of results, retries or the catalog.
 """
 
 import hashlib
+import logging
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,10 +13,13 @@ from typing import Any
 import httpx
 
 from dicom_node.delivery.outgoing import OutgoingFile
-from dicom_node.delivery.report import FileReport, Verdict
+from dicom_node.delivery.report import FileReport, Verdict, one_by_one
 from dicom_node.delivery.responses import of_http, of_status
-from dicom_node.delivery.transport import CONNECT_S, tls_context
+from dicom_node.delivery.transport import CONNECT_S, OwnTlsFault, tls_context
 from dicom_node.settings import DestinationSettings
+
+logging.getLogger("httpx").setLevel(logging.WARNING)
+"""Below that it logs each address, and `stow_url` may hold a password."""
 
 _CHUNK_BYTES = 1 << 20
 _REFERENCED, _FAILED = "00081199", "00081198"
@@ -24,14 +29,22 @@ _SOP_INSTANCE, _FAILURE_REASON, _WARNING_REASON = "00081155", "00081197", "00081
 def send_by_stow(
     destination: DestinationSettings, files: Sequence[OutgoingFile], *, together: bool
 ) -> tuple[FileReport, ...]:
-    """Store the files by one request, or by one each where they do not belong together. Never raises."""
-    if together:
-        return _post(destination, files)
-    return tuple(report for file in files for report in _post(destination, [file]))
+    """Store the files in the order given. One report a file; never raises.
+
+    With `together` nothing is sent after the first that was not stored.
+    """
+    try:
+        with http_client(destination) as client:
+            return one_by_one(files, lambda file: _post(client, destination, file), together=together)
+    except OwnTlsFault as error:
+        return tuple(_report(file, Verdict.RETRY, str(error)) for file in files)
 
 
 def http_client(destination: DestinationSettings) -> httpx.Client:
-    """A client with the destination's TLS and timeouts. Follows no redirect: a result goes where the settings say."""
+    """A client with the destination's TLS and timeouts. Follows no redirect: a result goes where the settings say.
+
+    Raises `OwnTlsFault`.
+    """
     verify = tls_context(destination.tls) if destination.tls is not None else ssl.create_default_context()
     timeout = httpx.Timeout(destination.timeout_s, connect=min(CONNECT_S, destination.timeout_s))
     return httpx.Client(verify=verify, timeout=timeout, trust_env=False)
@@ -45,42 +58,34 @@ def studies_url(destination: DestinationSettings) -> str:
     return base if base.endswith("/studies") else f"{base}/studies"
 
 
-def _post(destination: DestinationSettings, files: Sequence[OutgoingFile]) -> tuple[FileReport, ...]:
-    boundary = hashlib.sha256("/".join(file.sop_instance_uid for file in files).encode()).hexdigest()
+def _post(client: httpx.Client, destination: DestinationSettings, file: OutgoingFile) -> FileReport:
+    boundary = hashlib.sha256(file.sop_instance_uid.encode()).hexdigest()
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+    tail = f"\r\n--{boundary}--\r\n".encode()
     headers = {
         "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
         "Accept": "application/dicom+json",
-        "Content-Length": str(sum(len(part) for part in _frame(files, boundary)) + sum(f.size_bytes for f in files)),
+        "Content-Length": str(len(head) + file.size_bytes + len(tail)),
     }
     try:
-        with http_client(destination) as client:
-            answer = client.post(studies_url(destination), headers=headers, content=_body(files, boundary))
+        answer = client.post(studies_url(destination), headers=headers, content=_body(file, head, tail))
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-        return _all(files, Verdict.REFUSED, "`stow_url` of the destination is no http or https address")
+        return _report(file, Verdict.REFUSED, "`stow_url` of the destination is no http or https address")
     except httpx.TimeoutException:
-        return _all(files, Verdict.RETRY, f"the DICOMweb server gave no answer within {destination.timeout_s:.0f} s")
+        return _report(file, Verdict.RETRY, f"the DICOMweb server gave no answer within {destination.timeout_s:.0f} s")
     except httpx.HTTPError as error:
-        return _all(files, Verdict.RETRY, f"the DICOMweb server cannot be reached: {_cause(error)}")
-    except ssl.SSLError:
-        return _all(files, Verdict.REFUSED, "our TLS certificate or key cannot be used: check [destinations.tls]")
+        return _report(file, Verdict.RETRY, f"the DICOMweb server cannot be reached: {cause_of(error)}")
     except OSError as error:
-        return _all(files, Verdict.RETRY, f"our file cannot be read: {error.strerror or type(error).__name__}")
-    return tuple(_judge(file, answer) for file in files)
+        return _report(file, Verdict.RETRY, f"our file cannot be read: {error.strerror or type(error).__name__}")
+    return _judge(file, answer)
 
 
-def _frame(files: Sequence[OutgoingFile], boundary: str) -> list[bytes]:
-    """What stands before each file, and at the end (RFC 2046 5.1)."""
-    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-    return [head if n == 0 else b"\r\n" + head for n in range(len(files))] + [f"\r\n--{boundary}--\r\n".encode()]
-
-
-def _body(files: Sequence[OutgoingFile], boundary: str) -> Iterator[bytes]:
-    *heads, tail = _frame(files, boundary)
-    for head, file in zip(heads, files, strict=True):
-        yield head
-        with file.path.open("rb") as content:
-            while chunk := content.read(_CHUNK_BYTES):
-                yield chunk
+def _body(file: OutgoingFile, head: bytes, tail: bytes) -> Iterator[bytes]:
+    """The file as the one part of a multipart body (RFC 2046 5.1)."""
+    yield head
+    with file.path.open("rb") as content:
+        while chunk := content.read(_CHUNK_BYTES):
+            yield chunk
     yield tail
 
 
@@ -132,11 +137,12 @@ def _number(item: Mapping[str, Any], tag: str, *, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
-def _all(files: Sequence[OutgoingFile], verdict: Verdict, reason: str) -> tuple[FileReport, ...]:
-    return tuple(FileReport(path=file.path, verdict=verdict, reason=reason) for file in files)
+def _report(file: OutgoingFile, verdict: Verdict, reason: str) -> FileReport:
+    return FileReport(path=file.path, verdict=verdict, reason=reason)
 
 
-def _cause(error: httpx.HTTPError) -> str:
+def cause_of(error: httpx.HTTPError) -> str:
+    """Why no answer came, in plain words and without the address: it may hold a password."""
     text = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return "its TLS certificate is not accepted; check `ca_file` and the name in `stow_url`"

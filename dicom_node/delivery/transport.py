@@ -14,10 +14,16 @@ CONNECT_S = 20.0
 """Longest wait for a TCP connection: a host that drops packets is told from a slow PACS."""
 
 
+class OwnTlsFault(OSError):
+    """A certificate or key of ours is missing or wrong; no peer is to blame."""
+
+
 def of_network_fault(error: OSError, destination: DestinationSettings) -> tuple[Verdict, str]:
     """Verdict and reason for a connection that did not come about. Nothing here is ever permanent: networks heal."""
     where = f"{destination.host} port {destination.port}"
     match error:
+        case OwnTlsFault():
+            text = str(error)
         case socket.gaierror():
             text = f"the name {destination.host} is not known to the name service: correct `host` of the destination"
         case ssl.SSLCertVerificationError():
@@ -38,22 +44,31 @@ def of_network_fault(error: OSError, destination: DestinationSettings) -> tuple[
 
 
 def tls_context(tls: TlsSettings) -> ssl.SSLContext:
-    """TLS as BCP 195 asks (PS3.15 B.9): our certificate for mTLS, the peer checked against `ca_file` or the system."""
-    context = ssl.create_default_context(cafile=tls.ca_file)
-    context.load_cert_chain(tls.certificate_file, tls.key_file)
+    """TLS as BCP 195 asks (PS3.15 B.9): our certificate for mTLS, the peer checked against `ca_file` or the system.
+
+    Raises `OwnTlsFault` where one of our files cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+        context.load_cert_chain(tls.certificate_file, tls.key_file)
+    except OSError as error:
+        cause = "they do not fit together" if isinstance(error, ssl.SSLError) else error.strerror
+        names = ", ".join(str(path) for path in (tls.certificate_file, tls.key_file, tls.ca_file) if path)
+        raise OwnTlsFault(f"our own TLS files cannot be used ({cause}): check {names}") from error
     return context
 
 
 def open_socket(destination: DestinationSettings, address: tuple[Any, ...]) -> socket.socket:
     """A connected socket that never waits longer than the destination's timeout without progress. Raises OSError."""
+    context = tls_context(destination.tls) if destination.tls is not None else None
     connection = socket.create_connection(address[:2], timeout=min(CONNECT_S, destination.timeout_s))
     try:
         connection.settimeout(destination.timeout_s)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(destination.timeout_s * 1000))
-        if destination.tls is None:
+        if context is None:
             return connection
-        return tls_context(destination.tls).wrap_socket(connection, server_hostname=destination.host)
+        return context.wrap_socket(connection, server_hostname=destination.host)
     except OSError:
         connection.close()
         raise

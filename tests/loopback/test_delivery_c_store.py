@@ -193,8 +193,8 @@ def test_what_is_no_dicom_file_is_refused_and_keeps_its_companions_back(tmp_path
     assert sorted(verdicts(alone)) == [Verdict.REFUSED, Verdict.SENT, Verdict.SENT]
 
 
-def test_sixty_objects_go_over_one_association(tmp_path):
-    many = [write_object(tmp_path / f"{n}.dcm", SegmentationStorage, n, pixel_bytes=256) for n in range(60)]
+def test_twenty_objects_go_over_one_association(tmp_path):
+    many = [write_object(tmp_path / f"{n}.dcm", SegmentationStorage, n, pixel_bytes=256) for n in range(20)]
     with running_pacs() as pacs:
         reports = send_files(destination(pacs.port), many, own_ae_title="QUARTET")
     assert set(verdicts(reports)) == {Verdict.SENT}
