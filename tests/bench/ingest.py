@@ -3,7 +3,7 @@
 Each round sends the same slices (256 x 256, 133 kB) with DCMTK's storescu to both receivers, one after the other, with
 1 and with 4 senders, with TCP_NODELAY and with the senders' Nagle left on as in the field. Ours makes each object
 durable (two fsyncs) and records it in the catalog before it answers; storescp does neither, so the disk's own pace for
-those two fsyncs is measured too.
+those two fsyncs is measured too, and the receiver's own processor time, which other work on the machine hardly touches.
 """
 # ruff: noqa: E402
 
@@ -53,7 +53,8 @@ def main() -> None:
         print(
             f"{line['senders']} senders, Nagle {'on ' if line['nagle'] else 'off'}: "
             f"quartet {line['quartet']:6.0f}/s  storescp {line['storescp']:6.0f}/s  ratio {line['ratio']:.2f}   "
-            f"disk alone {line['disk']:6.0f}/s   peak memory {line['peak_mb']:.0f} MB"
+            f"disk alone {line['disk']:6.0f}/s   processor {line['cpu_ms']:.2f} ms/image   "
+            f"peak memory {line['peak_mb']:.0f} MB"
         )
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))
@@ -82,7 +83,7 @@ def one_round(folder: Path, senders: int, images: int, nagle: bool, arguments: a
         )
         write(series, source)
     environment = os.environ | ({} if nagle else {"TCP_NODELAY": "1"})
-    ours, peak_mb = ours_once(folder, sources, environment, catalog=not arguments.without_catalog)
+    ours, peak_mb, cpu_s = ours_once(folder, sources, environment, catalog=not arguments.without_catalog)
     theirs = storescp_once(folder, sources, environment, fork=senders > 1)
     disk = disk_once(folder / "disk", images)
     shutil.rmtree(folder)
@@ -92,11 +93,12 @@ def one_round(folder: Path, senders: int, images: int, nagle: bool, arguments: a
         "ratio": theirs / ours,
         "disk": images / disk,
         "peak_mb": peak_mb,
+        "cpu_ms": 1000 * cpu_s / images,
     }
 
 
-def ours_once(folder: Path, sources: list[Path], environment: dict[str, str], *, catalog: bool) -> tuple[float, float]:
-    """Seconds, and peak memory of the receiver in MB."""
+def ours_once(folder: Path, sources: list[Path], environment: dict[str, str], *, catalog: bool) -> tuple[float, ...]:
+    """Seconds, and of the receiver: peak memory in MB, processor seconds while it received."""
     command = [sys.executable, __file__, "--serve", str(folder / "root")]
     command += [] if catalog else ["--without-catalog"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as receiver:
@@ -105,7 +107,8 @@ def ours_once(folder: Path, sources: list[Path], environment: dict[str, str], *,
         port = int(receiver.stdout.readline())
         seconds = send(sources, port, environment)
         receiver.stdin.close()
-        return seconds, float(receiver.stdout.readline())
+        peak_mb, cpu_s = map(float, receiver.stdout.readline().split())
+        return seconds, peak_mb, cpu_s
 
 
 def storescp_once(folder: Path, sources: list[Path], environment: dict[str, str], *, fork: bool) -> float:
@@ -175,10 +178,13 @@ def serve(root: Path, *, catalog: bool) -> None:
     intake = CatalogIntake(Database(f"sqlite:///{root / 'catalog.sqlite'}")) if catalog else Forgetful()
     receiver = Receiver(AssociationSettings(host="127.0.0.1", port=0, any_peer=True), intake, store)
     receiver.start()
+    before = resource.getrusage(resource.RUSAGE_SELF)
     print(receiver.port, flush=True)
     sys.stdin.read()
     receiver.stop()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(after.ru_maxrss / 1024, cpu_s, flush=True)
 
 
 if __name__ == "__main__":
