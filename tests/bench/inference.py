@@ -91,7 +91,7 @@ def eager(network: nn.Module, device: torch.device) -> Engine:
 
 def gigaflop(network: nn.Module) -> float:
     """Floating-point operations of one slice, in 1e9."""
-    device = next(network.parameters()).device
+    device = next(network.eval().parameters()).device
     with torch.inference_mode(), FlopCounterMode(display=False) as counted:
         network(torch.zeros(1, CHANNELS, SIZE_PX, SIZE_PX, device=device))
     return counted.get_total_flops() / 1e9
