@@ -1,4 +1,4 @@
-"""Programs of others as judges of our files: dcmqi (wheel), dciodvfy (dicom3tools) and DCMTK. Tests skip without them."""
+"""Programs of others as judges of our files: dcmqi (wheel), dciodvfy (dicom3tools), DCMTK. Tests skip without them."""
 
 import json
 import shutil
@@ -39,7 +39,9 @@ def read_measurements(sr: Path, folder: Path) -> dict[str, Any]:
 
 def dciodvfy(path: Path) -> set[str]:
     """What dciodvfy says of a file, without the line that only names the IOD. DCMTK and dicom3tools print to stderr."""
-    done = subprocess.run([_debian("dciodvfy", "dicom3tools"), "-new", path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [_debian("dciodvfy", "dicom3tools"), "-new", path], capture_output=True, text=True, check=False
+    )
     lines = (done.stdout + done.stderr).splitlines()
     return {line.strip() for line in lines if line.startswith(("Error", "Warning"))}
 
@@ -49,6 +51,12 @@ def dcm2json(path: Path) -> dict[str, Any]:
     done = run(_debian("dcm2json", "dcmtk"), path)
     found: dict[str, Any] = json.loads(done)
     return found
+
+
+def dcmdump(path: Path, tag: str) -> bytes:
+    """One element as DCMTK finds it at the top of a file, its bytes unconverted."""
+    done = subprocess.run([_debian("dcmdump", "dcmtk"), "+P", tag, "-s", path], capture_output=True, check=True)
+    return done.stdout
 
 
 def run(program: str | Path, *arguments: object) -> str:

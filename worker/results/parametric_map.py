@@ -48,6 +48,16 @@ def build_parametric_map(context: ResultContext) -> Dataset:
         content_description=RESEARCH_USE_ONLY,
         content_label="BRAIN_METS_PROB",
     )
+    parametric_map.ContentCreatorName = ""
+    parametric_map.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
     name_further_sources(parametric_map, context.others.values())
     stamp(parametric_map, context, product, f"AI BrainMets map ({context.sequences})")
     return parametric_map
+
+
+def _anatomy() -> Dataset:
+    """Frame Anatomy (PS3.3 C.7.6.16.2.8); dcmqi's paramap2itkimage crashes without it."""
+    anatomy = Dataset()
+    anatomy.FrameLaterality = "U"
+    anatomy.AnatomicRegionSequence = [hd.sr.CodedConcept.from_code(codes.BRAIN)]
+    return anatomy

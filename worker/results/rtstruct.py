@@ -5,7 +5,6 @@ Outlines run on the pixels' edges; a cavity that lies whole within a lesion belo
 are left out and the description of the region says so.
 """
 
-
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import RTStructureSetStorage

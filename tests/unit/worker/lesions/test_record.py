@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from support.results import result_study
+
 from worker.errors import WorkerError
 from worker.lesions import record
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from support.foreign_tools import read_measurements
+from support.results import Planted, result_study
 
 from dicom_node.contract.messages import Product
 from dicom_node.contract.slots import SequenceSlot
-from support.foreign_tools import read_measurements
-from support.results import Planted, result_study
 from worker.results.write import write_results
 
 
@@ -19,7 +19,9 @@ def named(item: Dataset, *path: str) -> list[Dataset]:
     """The items along concept code values."""
     found = [item]
     for value in path:
-        found = [c for i in found for c in i.get("ContentSequence", []) if c.ConceptNameCodeSequence[0].CodeValue == value]
+        found = [
+            c for i in found for c in i.get("ContentSequence", []) if c.ConceptNameCodeSequence[0].CodeValue == value
+        ]
     return found
 
 
@@ -47,12 +49,18 @@ def test_dcmqi_reads_every_number_of_every_lesion(product: Product, orientation:
                 "373098007": lesion.mean_probability, "56851009": lesion.max_probability}  # fmt: skip
         assert values[lesion.tracking_uid] == pytest.approx(mine, abs=1e-4)
     seg = dcmread(tmp_path / "seg.dcm", stop_before_pixels=True)
-    assert {g["segmentationSOPInstanceUID"] for g in read["Measurements"] if "ReferencedSegment" in g} == {seg.SOPInstanceUID}
+    assert {g["segmentationSOPInstanceUID"] for g in read["Measurements"] if "ReferencedSegment" in g} == {
+        seg.SOPInstanceUID
+    }
 
 
 def test_the_first_words_are_research_use_only(tmp_path: Path) -> None:
     sr = report(tmp_path, result_study())
-    texts = [item.TextValue for item in sr.ContentSequence if item.ValueType == "TEXT" and item.RelationshipType == "CONTAINS"]
+    texts = [
+        item.TextValue
+        for item in sr.ContentSequence
+        if item.ValueType == "TEXT" and item.RelationshipType == "CONTAINS"
+    ]
     assert texts[0].startswith("RESEARCH USE ONLY - NOT FOR DIAGNOSIS")
     assert "Sequences used: post CUBE+FLAIR" in texts[0]
     assert "Not used: BRAVO, pre CUBE" in texts[0]
@@ -64,7 +72,19 @@ def test_root_and_flags(tmp_path: Path) -> None:
     assert sr.ConceptNameCodeSequence[0].CodeValue == "126000"
     assert (sr.CompletionFlag, sr.VerificationFlag) == ("COMPLETE", "UNVERIFIED")
     order = [item.ConceptNameCodeSequence[0].CodeValue for item in sr.ContentSequence]
-    template = ["121049", "121005", "121012", "121013", "121014", "121015", "121058", "111028", "126010", "126011", "C0034375"]
+    template = [
+        "121049",
+        "121005",
+        "121012",
+        "121013",
+        "121014",
+        "121015",
+        "121058",
+        "111028",
+        "126010",
+        "126011",
+        "C0034375",
+    ]
     assert [value for value in order if value in template] == template
 
 
@@ -113,7 +133,7 @@ def test_slots_are_first_class_content(tmp_path: Path) -> None:
     assert named(slots["BRAVO"], "SLOT_REASON")[0].TextValue.startswith("no series of the study")
     assert named(slots["PRE_CUBE"], "SLOT_REASON")[0].TextValue.endswith("14 mm from the reference - uber all limits")
     flair = slots["FLAIR"]
-    assert named(flair, "SLOT_SERIES")[0].UID == study.series[SequenceSlot.FLAIR][0].SeriesInstanceUID
+    assert study.series[SequenceSlot.FLAIR][0].SeriesInstanceUID == named(flair, "SLOT_SERIES")[0].UID
     assert named(flair, "SLOT_CONFIDENCE")[0].MeasuredValueSequence[0].NumericValue == 0.95
     figures = {i.ConceptNameCodeSequence[0].CodeMeaning: float(i.MeasuredValueSequence[0].NumericValue)
                for i in named(flair, "REGISTRATION")[0].ContentSequence}  # fmt: skip

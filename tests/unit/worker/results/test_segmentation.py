@@ -1,5 +1,6 @@
 """The SEG as foreign software reads it: the mask comes back in the right place, in every geometry we can think of."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom import dcmread
+from support.foreign_tools import read_segments
+from support.results import Planted, ResultStudy, result_study
 
 from dicom_node.contract.messages import Product, SlotState
 from dicom_node.contract.slots import SequenceSlot
-from support.foreign_tools import read_segments
-from support.results import Planted, ResultStudy, result_study
 from worker.errors import WorkerError
 from worker.results.segmentation import MOST_FRAMES, build_segmentation
 from worker.results.write import write_results
@@ -29,7 +30,11 @@ CASES: dict[str, dict[str, Any]] = {
     "enhanced": {"enhanced": True},
     "enhanced, descending": {"enhanced": True, "descending": True, "orientation": "sagittal"},
     "rows x columns not a multiple of 8": {"shape_zyx": (12, 31, 29), "lesions": [Planted((5, 12, 17), 4.0)]},
-    "anisotropic": {"shape_zyx": (14, 50, 42), "spacing_mm_zyx": (5.0, 0.43, 0.43), "lesions": [Planted((5, 9, 30), 6)]},
+    "anisotropic": {
+        "shape_zyx": (14, 50, 42),
+        "spacing_mm_zyx": (5.0, 0.43, 0.43),
+        "lesions": [Planted((5, 9, 30), 6)],
+    },
     "one voxel": {"shape_zyx": (12, 31, 29), "lesions": [Planted((3, 7, 21), 0.0)]},
     "at the edge": {"shape_zyx": (12, 31, 29), "lesions": EDGE},
     "60 lesions": {"shape_zyx": (12, 64, 64), "lesions": MANY},
@@ -121,7 +126,10 @@ def test_the_fractional_one_holds_the_probability() -> None:
     context = result_study().context
     seg = build_segmentation(context, Product.SEG_FRACTIONAL)
     assert (seg.SegmentationType, seg.SegmentationFractionalType) == ("FRACTIONAL", "PROBABILITY")
-    read = seg.pixel_array.astype(float) / seg.MaximumFractionalValue
+    positions = [frame.PlanePositionSequence[0].ImagePositionPatient for frame in seg.PerFrameFunctionalGroupsSequence]
+    slices = np.rint(context.probability.grid.to_index(np.array(positions, dtype=float))[:, 0]).astype(int)
+    read = np.empty(context.probability.voxels.shape)
+    read[slices] = seg.pixel_array / seg.MaximumFractionalValue
     assert np.abs(read - context.probability.voxels).max() <= 0.5 / 255 + 1e-6
 
 
@@ -139,8 +147,6 @@ def test_all_descriptions_fit_with_all_sequences() -> None:
 
 
 def test_another_set_of_weights_is_another_device_and_other_objects() -> None:
-    import dataclasses
-
     context = result_study().context
     model = dataclasses.replace(context.model, weights_digest="ef" * 32)
     other = dataclasses.replace(context, model=model)
@@ -155,8 +161,6 @@ def test_a_study_without_lesions_has_no_segmentation() -> None:
 
 
 def test_headers_of_other_voxels_are_refused() -> None:
-    import dataclasses
-
     study = result_study()
     half = dataclasses.replace(study.context.reference, headers=study.context.reference.headers[::2])
     with pytest.raises(WorkerError, match="do not name each slice"):
