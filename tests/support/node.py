@@ -178,8 +178,9 @@ def write_config(
     storage: Path | None = None,
     reserve_bytes: int = 1_000_000,
     lease_s: float = 30.0,
+    jobs: str = "",
 ) -> None:
-    """quartet.toml of a node in a hurry. destinations: AE title -> loopback port."""
+    """quartet.toml of a node in a hurry. destinations: AE title -> loopback port; jobs: more lines of [jobs]."""
     if weights is None:
         weights = node.folder / "weights"
         if not weights.exists():
@@ -206,6 +207,7 @@ early_settle_s = {settle_s}
 [jobs]
 lease_s = {lease_s}
 ring_again_s = 3.0
+{jobs}
 [retry]
 first_s = 1.0
 longest_s = 2.0
