@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from model.channels import SEQUENCES
 from training.configuration import Augmentation
 
 AIR = 0.12
@@ -22,7 +23,7 @@ def augment(
     ratio: Tensor, target: Tensor, brain: Tensor, law: Augmentation, size: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """(N, 4, 5, R, R), (N, 1, R, R) and brain (N, 5, R, R; -1 where unknown) -> the first two at size x size."""
-    ratio = _mask(ratio, brain, law, generator)
+    ratio = _misfile(_mask(ratio, brain, law, generator), law, generator)
     ratio, target = _move(ratio, target, law, size, generator)
     empty = ratio < FAINT
     ratio = _resolution(ratio, law, generator)
@@ -45,6 +46,16 @@ def _mask(ratio: Tensor, brain: Tensor, law: Augmentation, generator: torch.Gene
         ratio[sample].masked_fill_((brain[sample] == 0)[None], 0.0)
     for sample in _chosen((count,), law.mask_air, generator).nonzero()[:, 0].tolist():
         ratio[sample].masked_fill_(ratio[sample] < AIR, 0.0)
+    return ratio
+
+
+def _misfile(ratio: Tensor, law: Augmentation, generator: torch.Generator) -> Tensor:
+    """Exchange the two post-Gd sequences of some samples: sites call them as they like, and sets do not say."""
+    gradient_echo, spin_echo = SEQUENCES.index("BRAVO"), SEQUENCES.index("POST_CUBE")
+    for sample in _chosen((ratio.shape[0],), law.misfiled, generator).nonzero()[:, 0].tolist():
+        pair = ratio[sample, [gradient_echo, spin_echo]]
+        if bool(pair.flatten(1).any(dim=1).all()):
+            ratio[sample, [spin_echo, gradient_echo]] = pair
     return ratio
 
 

@@ -39,6 +39,8 @@ class Augmentation:
     """Probability, each sequence, of thick slices."""
     noise: float = 0.07
     """Largest standard deviation."""
+    misfiled: float = 0.1
+    """Probability that post-Gd gradient echo and spin echo stand in each other's slot, where both are there."""
     strip: float = 0.4
     """Probability that only the brain is left, where the case holds a brain mask."""
     mask_air: float = 0.3

@@ -27,6 +27,7 @@ STILL = Augmentation(
     coarse=0,
     thick=0,
     noise=0,
+    misfiled=0,
     strip=0,
     mask_air=0,
 )
