@@ -174,7 +174,7 @@ def main() -> None:
     try:
         app()
     except NodeError as error:
-        Console(stderr=True).print(f"quartet: {error}", style="red", highlight=False, markup=False)
+        Console(stderr=True).print(f"quartet: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
 
 
