@@ -2,7 +2,7 @@
 
 Thresholds of the 15 subsets are calibrated on validation patients, expected metrics are measured on test patients; both
 by training/evaluate on the served path itself. Weights that saw no patients with BRAVO in validation keep the nearest
-subset's threshold, and say so.
+subset's threshold, and say so. README.md, the card as people read it, stands beside them.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from model.checkpoint import CheckpointError, load, save
 from model.subsets import all_subsets, subset_name
 from training.cases.case import CaseError
 from training.evaluate import RULES, SubsetResult, calibrate, evaluate, write_report
+from training.model_card import model_card
 from training.prepare import Patient, open_source
 from worker.errors import WorkerError
 from worker.inference.predict import Predictor
@@ -65,9 +66,10 @@ def run(given: argparse.Namespace) -> None:
     predictor.card = card
     if given.test:
         results = evaluate(predictor, _patients(given.test, "measure"), all_subsets())
-        write_report(given.out / "evaluation", f"{card.name} {card.version}", results)
+        write_report(given.report or given.out / "evaluation", f"{card.name} {card.version}", results)
         card = with_expected(card, results)
     signed = save(given.out, checkpoint.network, card)
+    (given.out / "README.md").write_text(model_card(signed), encoding="utf-8")
     size = sum(path.stat().st_size for path in given.out.glob("*") if path.is_file())
     if size > MAX_BYTES:
         print(f"training.export: {size / 1e6:.0f} MB is too much for the repository (30 MB)", file=sys.stderr)  # noqa: T201
@@ -139,6 +141,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--validation", type=Path, nargs="+", required=True, help="patients that set the thresholds")
     parser.add_argument("--test", type=Path, nargs="*", default=[], help="patients that expected metrics come from")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument(
+        "--report", type=Path, default=None, help="folder of the measurements (default: OUT/evaluation)"
+    )
     parser.add_argument("--rule", choices=sorted(RULES), default="dice", help="of the thresholds (default dice)")
     parser.add_argument("--name", default="", help="name of the model (default: that of the run)")
     parser.add_argument("--version", required=True)

@@ -22,6 +22,10 @@ def test_a_run_becomes_weights_with_thresholds_and_metrics(tmp_path):
     assert set(card.expected) == {"POST_CUBE+FLAIR", "POST_CUBE", "FLAIR"}
     measured = json.loads((tmp_path / "out" / "evaluation" / "evaluation.json").read_text())["subsets"]
     assert card.expected["FLAIR"]["dice"] == pytest.approx(measured["FLAIR"]["summary"]["dice"]["mean"], abs=1e-4)
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "Research use only" in readme
+    assert card.weights_sha256 in readme
+    assert f"{card.expected['FLAIR']['dice']:.3f}" in readme
     assert "dice on 1 validation patients; borrowed" in card.threshold_rule
 
 
