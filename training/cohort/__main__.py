@@ -19,7 +19,9 @@ from training.cohort.protocol import Site
 from training.cohort.write_dicom import write_dicom
 from training.cohort.write_nifti import write_nifti
 
-app = typer.Typer(help="Synthetic patients with brain metastases. Research use only.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Synthetic patients with brain metastases. Research use only.", no_args_is_help=True, add_completion=False
+)
 
 Out = Annotated[Path, typer.Option(help="Folder to write to.")]
 Patients = Annotated[int, typer.Option(min=1, help="How many patients.")]
@@ -45,7 +47,12 @@ def nifti(
 
 @app.command()
 def cache(
-    out: Out, patients: Patients = 10, site: Where = Site.RANDOMISED, seed: Seed = 1, anatomy: Anatomy = None, jobs: Jobs = 2
+    out: Out,
+    patients: Patients = 10,
+    site: Where = Site.RANDOMISED,
+    seed: Seed = 1,
+    anatomy: Anatomy = None,
+    jobs: Jobs = 2,
 ) -> None:
     """Memory-mappable arrays on the model's grid (training/cohort/cache.py says which).
 
@@ -56,8 +63,15 @@ def cache(
 
 @app.command()
 def dicom(
-    out: Out, seed: Seed = 1, site: Where = Site.A, without: Without = None, lesions: Lesions = None, anatomy: Anatomy = None,
-    shared_frame: Annotated[bool, typer.Option(help="One frame of reference for all series, as in one session.")] = True,
+    out: Out,
+    seed: Seed = 1,
+    site: Where = Site.A,
+    without: Without = None,
+    lesions: Lesions = None,
+    anatomy: Anatomy = None,
+    shared_frame: Annotated[
+        bool, typer.Option(help="One frame of reference for all series, as in one session.")
+    ] = True,
 ) -> None:
     """One study as DICOM files, with planted.json beside them.
 

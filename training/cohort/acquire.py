@@ -31,7 +31,9 @@ def acquisition_grid(geometry: Geometry, rng: np.random.Generator, top_mm: float
     affine[:3, :3] = matrix * step
     count = np.array([geometry.matrix, geometry.matrix, geometry.slices])
     centre = rng.uniform(-3, 3, 3) + np.array([0.0, -4.0, 0.0])
-    extent = geometry.slices * geometry.slice_mm if geometry.plane is Plane.AXIAL else geometry.matrix * geometry.pixel_mm
+    extent = (
+        geometry.slices * geometry.slice_mm if geometry.plane is Plane.AXIAL else geometry.matrix * geometry.pixel_mm
+    )
     centre[2] = top_mm + rng.uniform(3, 9) - extent / 2
     affine[:3, 3] = centre - affine[:3, :3] @ ((count - 1) / 2)
     return Grid(shape_zyx=(geometry.slices, geometry.matrix, geometry.matrix), affine=affine)
@@ -57,15 +59,21 @@ def sample(image: Volume, grid: Grid, pose: Pose, nearest: bool = False) -> Volu
     return Volume(voxels=sitk.GetArrayFromImage(moved), grid=grid)
 
 
-def acquire(painted: Volume, geometry: Geometry, quality: Quality, grid: Grid, pose: Pose, rng: np.random.Generator) -> Volume:
+def acquire(
+    painted: Volume, geometry: Geometry, quality: Quality, grid: Grid, pose: Pose, rng: np.random.Generator
+) -> Volume:
     """One series' volume on its native grid, float32, zero or more."""
     blurred = _resolution(painted, geometry, quality)
     volume = sample(blurred, grid, pose)
     voxels = volume.voxels
     spacing = grid.spacing_mm_xyz[::-1]
     if quality.ghost > 0:
-        voxels = voxels + np.float32(quality.ghost) * np.roll(voxels, voxels.shape[1] // int(rng.integers(2, 5)), axis=1)
-    voxels = voxels * np.exp(np.float32(quality.bias) * smooth_field(rng, grid.shape_zyx, spacing, float(rng.uniform(60, 120))))
+        voxels = voxels + np.float32(quality.ghost) * np.roll(
+            voxels, voxels.shape[1] // int(rng.integers(2, 5)), axis=1
+        )
+    voxels = voxels * np.exp(
+        np.float32(quality.bias) * smooth_field(rng, grid.shape_zyx, spacing, float(rng.uniform(60, 120)))
+    )
     noisy = _rician(voxels, quality.noise, rng)
     if quality.masked_background:
         noisy[voxels < 0.5 * quality.noise + 0.02] = 0

@@ -7,13 +7,13 @@ SynthSeg label maps); without a folder nilearn's ICBM152 maps become a head (mni
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import nibabel as nib
+import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from training.cohort.mni_head import mni_head
+from training.cohort.mni_head import canonical, mni_head
 from training.cohort.tissues import BRAIN, Tissue
 
 UInt8 = NDArray[np.uint8]
@@ -70,7 +70,7 @@ def load_anatomy(path: Path | None) -> Anatomy:
     """The head of a label map, or nilearn's head where `path` is None."""
     if path is None:
         return _anatomy(mni_head(), (1.0, 1.0, 1.0), "nilearn ICBM152 2009a")
-    image = nib.as_closest_canonical(nib.load(str(path)))
+    image: Any = canonical(nibabel.load(str(path)))
     labels = np.asarray(image.dataobj).astype(np.int32)
     lps = np.ascontiguousarray(labels[::-1, ::-1, :].T)
     x, y, z = (float(v) for v in image.header.get_zooms()[:3])

@@ -27,7 +27,7 @@ class Warp:
 
 
 def deform(anatomy: Anatomy, grid: Grid, rng: np.random.Generator, warp: Warp) -> UInt8:
-    """The patient's tissues on the scene's grid, (Z, Y, X) uint8; the brain's centre comes to the grid's origin (0 mm)."""
+    """The patient's tissues on the scene's grid, (Z, Y, X) uint8; the brain's centre comes to 0 mm."""
     angles = rng.normal(0, warp.rotation_deg, 3)
     matrix = Rotation.from_euler("zyx", angles, degrees=True).as_matrix()
     matrix = matrix @ np.diag(np.exp(rng.normal(0, warp.scale, 3))) * np.exp(rng.normal(0, warp.scale / 2))

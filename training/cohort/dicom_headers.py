@@ -73,7 +73,9 @@ def study_attributes(identity: StudyIdentity, protocol: Protocol) -> dict[str, A
     }
 
 
-def series_attributes(identity: StudyIdentity, protocol: Protocol, series: Series, shared_frame: bool) -> dict[str, Any]:
+def series_attributes(
+    identity: StudyIdentity, protocol: Protocol, series: Series, shared_frame: bool
+) -> dict[str, Any]:
     """One series' own attributes, without its geometry."""
     siemens = protocol.vendor.startswith("SIEMENS")
     start = identity.series_start(series.slot)

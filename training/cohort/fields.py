@@ -32,9 +32,9 @@ def smooth_field(
 
 def spread_knots(knots: Float32, z: Float32, y: Float32, x: Float32) -> Float32:
     """Knots (Kz, Ky, Kx) and weights (Z, Kz), (Y, Ky), (X, Kx) -> (Z, Y, X) float32."""
-    planes = np.tensordot(z, knots, axes=(1, 0))
-    rows = np.matmul(y, planes)
-    out: Float32 = np.matmul(rows, x.T)
+    kz, ky, kx = knots.shape
+    columns = (z @ knots.reshape(kz, ky * kx)).reshape(-1, kx) @ x.T
+    out: Float32 = np.matmul(y, columns.reshape(len(z), ky, len(x)))
     return out
 
 

@@ -36,20 +36,24 @@ def box_around(shape: tuple[int, int, int], centre_zyx: NDArray[np.float64], hal
 
 
 def body_distance(
-    rng: np.random.Generator, form: Form, box: Box, centre_zyx: NDArray[np.float64], spacing_zyx: tuple[float, float, float]
+    rng: np.random.Generator,
+    form: Form,
+    box: Box,
+    centre_zyx: NDArray[np.float64],
+    spacing_zyx: tuple[float, float, float],
 ) -> Float32:
     """Signed distance to the lesion's border, mm, on the box: a union of bent ellipsoids with a noisy border."""
-    axes = [
-        (np.arange(s.start, s.stop) - c) * mm for s, c, mm in zip(box, centre_zyx, spacing_zyx, strict=True)
-    ]
+    axes = [(np.arange(s.start, s.stop) - c) * mm for s, c, mm in zip(box, centre_zyx, spacing_zyx, strict=True)]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).astype(np.float32)
-    out = np.full(points.shape[:3], np.inf, dtype=np.float32)
+    out: Float32 = np.full([len(axis) for axis in axes], np.inf, dtype=np.float32)
     for lobe in range(form.lobes):
         turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
         stretch = np.exp(rng.normal(0, form.elongation, 3))
         stretch /= np.prod(stretch) ** (1 / 3)
         radius = form.radius_mm * (1.0 if form.lobes == 1 else rng.uniform(0.5, 0.8))
-        offset = np.zeros(3) if form.lobes == 1 or lobe == 0 else _direction(rng) * form.radius_mm * rng.uniform(0.3, 0.65)
+        offset = (
+            np.zeros(3) if form.lobes == 1 or lobe == 0 else _direction(rng) * form.radius_mm * rng.uniform(0.3, 0.65)
+        )
         local = (points - offset.astype(np.float32)) @ (turn / stretch).astype(np.float32)
         distance = (np.linalg.norm(local, axis=-1) - np.float32(radius)).astype(np.float32)
         out = np.minimum(out, distance)
@@ -66,7 +70,9 @@ def membership(distance_mm: Float32, border_mm: float = _BORDER_MM) -> Float32:
     return out
 
 
-def core_membership(rng: np.random.Generator, form: Form, distance_mm: Float32, spacing_zyx: tuple[float, float, float]) -> Float32:
+def core_membership(
+    rng: np.random.Generator, form: Form, distance_mm: Float32, spacing_zyx: tuple[float, float, float]
+) -> Float32:
     """The necrotic core: deeper than a rim of uneven thickness; zeros for a solid lesion."""
     if form.rim_mm <= 0:
         return np.zeros_like(distance_mm)

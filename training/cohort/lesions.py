@@ -74,7 +74,9 @@ def draw_white_matter_lesions(tissue: UInt8, grid: Grid, rng: np.random.Generato
     found = np.flatnonzero(weight)
     lesions = []
     for index in rng.choice(found, size=int(rng.geometric(0.09)) - 1) if len(found) else []:
-        centre = np.array(np.unravel_index(index, tuple(-(-n // _COARSE) for n in tissue.shape)), dtype=np.float64) * _COARSE
+        centre = (
+            np.array(np.unravel_index(index, tuple(-(-n // _COARSE) for n in tissue.shape)), dtype=np.float64) * _COARSE
+        )
         form = Form(radius_mm=float(np.exp(rng.normal(np.log(1.8), 0.5))), irregularity=0.25)
         box = box_around(_shape(tissue), centre, (form.radius_mm * 2 + 2) / np.array(spacing))
         spot = membership(body_distance(rng, form, box, centre, spacing), 2.0) * np.float32(rng.uniform(0.3, 1.0))
@@ -115,7 +117,9 @@ def _form(rng: np.random.Generator) -> tuple[str, Form]:
     if diameter > 10 and kind < 0.58:
         return "cystic", Form(radius_mm=radius, irregularity=irregularity / 2, rim_mm=float(rng.uniform(0.8, 1.6)))
     if diameter > 5 and kind > 0.92:
-        return "haemorrhagic", Form(radius_mm=radius, irregularity=irregularity, lobes=lobes, rim_mm=radius * rng.uniform(0.3, 0.8))
+        return "haemorrhagic", Form(
+            radius_mm=radius, irregularity=irregularity, lobes=lobes, rim_mm=radius * rng.uniform(0.3, 0.8)
+        )
     return "solid", Form(radius_mm=radius, irregularity=irregularity, lobes=lobes)
 
 
@@ -188,7 +192,7 @@ def _grow(
     shape = (body.shape[0], body.shape[1], body.shape[2])
     core = core_membership(rng, form, distance, spacing)
     ring = form.rim_mm > 0
-    gd = float(np.clip(np.exp(rng.normal(np.log(0.24), 0.55)) * patient_gd, 0.05, 1.0))
+    gd = float(np.clip(np.exp(rng.normal(np.log(0.24), 0.55)) * patient_gd, 0.085, 1.0))
     patch = 0.45 if kind == "glioma" else 0.25
     uneven = smooth_field(rng, shape, spacing, max(form.radius_mm * 0.45, 1.5))
     gd_mm = np.float32(gd) * np.exp(np.float32(patch) * uneven - np.float32(patch**2 / 2))

@@ -17,7 +17,8 @@ class Pose:
     """(4, 4)."""
 
     def inverse(self) -> "Pose":
-        return Pose(matrix=np.linalg.inv(self.matrix))
+        backwards: Float64 = np.asarray(np.linalg.inv(self.matrix), dtype=np.float64)
+        return Pose(matrix=backwards)
 
     def then(self, other: "Pose") -> "Pose":
         """First this, then the other."""
@@ -29,7 +30,7 @@ STILL = Pose(matrix=np.eye(4))
 
 def random_pose(rng: np.random.Generator, rotation_deg: float, shift_mm: float) -> Pose:
     """A small motion about the brain's centre; the numbers are one sigma an axis."""
-    matrix = np.eye(4)
+    matrix: Float64 = np.eye(4)
     matrix[:3, :3] = Rotation.from_euler("xyz", rng.normal(0, rotation_deg, 3), degrees=True).as_matrix()
     matrix[:3, 3] = rng.normal(0, shift_mm, 3)
     return Pose(matrix=matrix)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from dicom_node.contract.slots import REFERENCE_ORDER, SequenceSlot
 from training.cohort.acquire import acquire, acquisition_grid, sample
@@ -66,8 +67,15 @@ class Patient:
 
 
 def make_patient(seed: int, site: Site, options: Options | None = None) -> Patient:
-    """The patient of a seed; the same seed, site and options give the same voxels."""
-    options = options or Options()
+    """The patient of a seed; the same seed, site and options give the same voxels.
+
+    Patients are the parallelism: linear algebra gets one thread, as its many small products only wait for one another.
+    """
+    with threadpool_limits(1):
+        return _make(seed, site, options or Options())
+
+
+def _make(seed: int, site: Site, options: Options) -> Patient:
     rng = np.random.default_rng([seed, list(Site).index(site)])
     protocol = draw_protocol(site, rng)
     files = anatomy_files(options.anatomy)
@@ -96,8 +104,12 @@ def make_patient(seed: int, site: Site, options: Options | None = None) -> Patie
 
 
 def co_registered(patient: Patient, grid: Grid, residual: bool = True) -> dict[SequenceSlot, Volume]:
-    """Every series on one grid in the reference's frame, by the worker's resampling, off by what registration leaves."""
-    keep = None if patient.keep is None else sample(Volume(voxels=patient.keep, grid=patient.scene.grid), grid, STILL, nearest=True)
+    """Every series on one grid in the reference's frame, by the worker's resampling, off by a residual."""
+    keep = (
+        None
+        if patient.keep is None
+        else sample(Volume(voxels=patient.keep, grid=patient.scene.grid), grid, STILL, nearest=True)
+    )
     out = {}
     for slot, volume in patient.volumes.items():
         rng = np.random.default_rng([patient.seed, list(SequenceSlot).index(slot), 11])
@@ -108,8 +120,10 @@ def co_registered(patient: Patient, grid: Grid, residual: bool = True) -> dict[S
     return out
 
 
-def make_model_grid_patient(seed: int, site: Site, options: Options | None = None) -> tuple[Float32, UInt8, Grid, Patient]:
-    """((4, Z, 256, 256) float32, (Z, 256, 256) uint8 mask, the grid, the patient), on the grid that the node would choose.
+def make_model_grid_patient(
+    seed: int, site: Site, options: Options | None = None
+) -> tuple[Float32, UInt8, Grid, Patient]:
+    """((4, Z, 256, 256) float32, (Z, 256, 256) uint8 mask, grid, patient), on the grid that the node would choose.
 
     Absent slots are zeros. Not normalised: model/normalise.py does that, for training and serving alike.
     """
@@ -129,7 +143,9 @@ def make_model_grid_patient(seed: int, site: Site, options: Options | None = Non
 def brain_on(patient: Patient, grid: Grid) -> UInt8:
     """(Z, Y, X) uint8 on a grid in the reference's frame: 1 the brain's tissue, ventricles included."""
     inside = np.isin(patient.scene.tissue, (*BRAIN, Tissue.VENTRICLE)).astype(np.float32)
-    brain: UInt8 = sample(Volume(voxels=inside, grid=patient.scene.grid), grid, STILL, nearest=True).voxels.astype(np.uint8)
+    brain: UInt8 = sample(Volume(voxels=inside, grid=patient.scene.grid), grid, STILL, nearest=True).voxels.astype(
+        np.uint8
+    )
     return brain
 
 

@@ -1,4 +1,4 @@
-"""A page of patients to look at: each row one patient, the slice through the largest lesion, and one through vessels."""
+"""A page of patients to look at: a row each, the slice of the largest lesion and one through vessels."""
 
 from pathlib import Path
 
@@ -25,8 +25,16 @@ def write_pictures(path: Path, seeds: list[int], site: Site, options: Options) -
             axis.contour(mask[level], [0.5], colors="red", linewidths=0.6) if name == "POST_CUBE" else None
             axis.set_title(f"{seed} {name}", fontsize=8)
         for axis, index in ((row[4], 0), (row[5], 2)):
-            axis.imshow(stacked[index, other], cmap="gray", vmin=0, vmax=float(np.percentile(stacked[index], 99.7)) or 1.0)
-        row[6].imshow(stacked[3][::-1, :, 128], cmap="gray", vmin=0, vmax=float(np.percentile(stacked[3], 99.7)) or 1.0, aspect=1 / 0.9375)
+            axis.imshow(
+                stacked[index, other], cmap="gray", vmin=0, vmax=float(np.percentile(stacked[index], 99.7)) or 1.0
+            )
+        row[6].imshow(
+            stacked[3][::-1, :, 128],
+            cmap="gray",
+            vmin=0,
+            vmax=float(np.percentile(stacked[3], 99.7)) or 1.0,
+            aspect=1 / 0.9375,
+        )
         sizes = " ".join(f"{les.diameter_mm:.0f}" for les in patient.lesions)
         row[4].set_title(f"{len(patient.lesions)} lesions, mm: {sizes}", fontsize=7)
         row[5].set_title(f"{patient.protocol.vendor} {patient.protocol.field_t} T", fontsize=7)

@@ -119,11 +119,20 @@ def draw_protocol(site: Site, rng: np.random.Generator) -> Protocol:
 
 
 def bravo_pulse(field_t: float) -> Pulse:
-    """IR-FSPGR; train and recovery such that grey matter, fluid and enhanced tissue come out as the sanity table has it."""
+    """IR-FSPGR; train and recovery such that the ratios of the sanity table come out."""
     if field_t < 2:
-        return Pulse(contrast=Contrast.IR_GRE, tr_ms=12.02, te_ms=1.5, flip_deg=20, ti_ms=300, pulses=60, centre_pulse=3)
+        return Pulse(
+            contrast=Contrast.IR_GRE, tr_ms=12.02, te_ms=1.5, flip_deg=20, ti_ms=300, pulses=60, centre_pulse=3
+        )
     return Pulse(
-        contrast=Contrast.IR_GRE, tr_ms=8.24, te_ms=1.0, flip_deg=13, ti_ms=400, pulses=60, centre_pulse=3, recovery_ms=100
+        contrast=Contrast.IR_GRE,
+        tr_ms=8.24,
+        te_ms=1.0,
+        flip_deg=13,
+        ti_ms=400,
+        pulses=60,
+        centre_pulse=3,
+        recovery_ms=100,
     )
 
 
@@ -142,7 +151,13 @@ def cube_pulse(tr_ms: float = 602) -> Pulse:
 
 def flair_pulse(tr_ms: float = 6000, field_t: float = 3.0) -> Pulse:
     """3D FLAIR; variable refocusing keeps the effective echo time at about 50 ms whatever the header says."""
-    return Pulse(contrast=Contrast.FLAIR, tr_ms=tr_ms, te_ms=42, ti_ms=(2050 if field_t > 2 else 2150) * (tr_ms / 6000) ** 0.5, train_ms=1200)
+    return Pulse(
+        contrast=Contrast.FLAIR,
+        tr_ms=tr_ms,
+        te_ms=42,
+        ti_ms=(2050 if field_t > 2 else 2150) * (tr_ms / 6000) ** 0.5,
+        train_ms=1200,
+    )
 
 
 def _quality(rng: np.random.Generator, noise: float, bias: float) -> Quality:
@@ -159,19 +174,28 @@ def _site_a(rng: np.random.Generator) -> Protocol:
     field_t = 1.5 if rng.random() < 0.07 else 3.0
     siemens = field_t > 2 and rng.random() < 0.15
     vendor = "SIEMENS" if siemens else "GE MEDICAL SYSTEMS"
-    models = ("SIGNA EXPLORER", "SIGNA HDx TwinSpeed") if field_t < 2 else ("SIGNA Architect", "DISCOVERY MR750", "DISCOVERY MR750w")
+    models = (
+        ("SIGNA EXPLORER", "SIGNA HDx TwinSpeed")
+        if field_t < 2
+        else ("SIGNA Architect", "DISCOVERY MR750", "DISCOVERY MR750w")
+    )
     model = "Skyra" if siemens else str(rng.choice(models))
     low = field_t < 2
     noise = 0.05 if low else 0.03
-    axial = Geometry(plane=Plane.AXIAL, pixel_mm=240 / 256, slice_mm=1.0, matrix=256, slices=int(rng.integers(160, 201)))
+    axial = Geometry(
+        plane=Plane.AXIAL, pixel_mm=240 / 256, slice_mm=1.0, matrix=256, slices=int(rng.integers(160, 201))
+    )
     sagittal = Geometry(plane=Plane.SAGITTAL, pixel_mm=250 / 256, slice_mm=1.0, matrix=256, slices=176)
-    flair = Geometry(plane=Plane.SAGITTAL, pixel_mm=240 / 256, slice_mm=float(rng.choice([1.0, 1.2, 1.6])), matrix=256, slices=176)
+    flair = Geometry(
+        plane=Plane.SAGITTAL, pixel_mm=240 / 256, slice_mm=float(rng.choice([1.0, 1.2, 1.6])), matrix=256, slices=176
+    )
     cube_nominal = Nominal(tr_ms=550 if low else 602, te_ms=9.54 if low else 12.72, ti_ms=0, flip_deg=90)
     bravo = mprage_pulse() if siemens else bravo_pulse(field_t)
-    bravo_nominal = (
-        Nominal(tr_ms=2000, te_ms=2.98, ti_ms=900, flip_deg=9) if siemens
-        else Nominal(tr_ms=12.02 if low else 8.24, te_ms=5.05 if low else 3.24, ti_ms=300 if low else 400, flip_deg=20 if low else 13)
-    )  # fmt: skip
+    bravo_nominal = Nominal(tr_ms=8.24, te_ms=3.24, ti_ms=400, flip_deg=13)
+    if siemens:
+        bravo_nominal = Nominal(tr_ms=2000, te_ms=2.98, ti_ms=900, flip_deg=9)
+    elif low:
+        bravo_nominal = Nominal(tr_ms=12.02, te_ms=5.05, ti_ms=300, flip_deg=20)
     flair_nominal = Nominal(tr_ms=6000, te_ms=119 if low else 136, ti_ms=1880 if low else 1700, flip_deg=90)
     rows = (
         (BRAVO, bravo, bravo_nominal, axial, True, _STILL_FLOW, noise, 0.12),
@@ -189,7 +213,16 @@ def _site_b(rng: np.random.Generator) -> Protocol:
     rows = (
         (PRE, cube_pulse(700), nominal, space, False, _VOID, 0.035, 0.15),
         (POST, cube_pulse(700), nominal, space, True, _VOID, 0.035, 0.15),
-        (FLAIR, flair_pulse(5000), Nominal(tr_ms=5000, te_ms=387, ti_ms=1800, flip_deg=120), flair, True, _VOID, 0.04, 0.15),
+        (
+            FLAIR,
+            flair_pulse(5000),
+            Nominal(tr_ms=5000, te_ms=387, ti_ms=1800, flip_deg=120),
+            flair,
+            True,
+            _VOID,
+            0.04,
+            0.15,
+        ),
     )
     return Protocol(site=Site.B, vendor="SIEMENS", model="Skyra", field_t=3.0, series=_series(rows, rng))
 
@@ -200,7 +233,13 @@ _Row = tuple[SequenceSlot, Pulse, Nominal, Geometry, bool, tuple[float, float], 
 def _series(rows: tuple[_Row, ...], rng: np.random.Generator) -> tuple[Series, ...]:
     return tuple(
         Series(
-            slot=slot, pulse=pulse, nominal=nominal, geometry=geometry, after_gd=after, flow=flow, quality=_quality(rng, noise, bias)
+            slot=slot,
+            pulse=pulse,
+            nominal=nominal,
+            geometry=geometry,
+            after_gd=after,
+            flow=flow,
+            quality=_quality(rng, noise, bias),
         )
         for slot, pulse, nominal, geometry, after, flow, noise, bias in rows
-    )  # fmt: skip
+    )

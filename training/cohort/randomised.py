@@ -36,7 +36,12 @@ def randomised_protocol(rng: _Rng) -> Protocol:
     thick_spin_echo = rng.random() < 0.3
     cube_geometry = _geometry(rng, thick=thick_spin_echo)
     rows = (
-        (BRAVO, spin_echo if spin_echo_bravo else _gradient_echo(rng, field_t), _geometry(rng, thick=rng.random() < 0.12), True),
+        (
+            BRAVO,
+            spin_echo if spin_echo_bravo else _gradient_echo(rng, field_t),
+            _geometry(rng, thick=rng.random() < 0.12),
+            True,
+        ),
         (PRE, spin_echo, cube_geometry, False),
         (POST, _gradient_echo(rng, field_t) if rng.random() < 0.12 else spin_echo, cube_geometry, True),
         (FLAIR, _flair(rng, field_t), _geometry(rng, thick=rng.random() < 0.45), True),
@@ -95,7 +100,10 @@ def _spin_echo(rng: _Rng) -> Pulse:
     if rng.random() < 0.5:
         base = cube_pulse(float(rng.uniform(500, 900)))
         return Pulse(
-            contrast=Contrast.SE, tr_ms=base.tr_ms, te_ms=float(rng.uniform(6, 18)), train_ms=float(rng.uniform(60, 200))
+            contrast=Contrast.SE,
+            tr_ms=base.tr_ms,
+            te_ms=float(rng.uniform(6, 18)),
+            train_ms=float(rng.uniform(60, 200)),
         )
     return Pulse(contrast=Contrast.SE, tr_ms=float(rng.uniform(400, 800)), te_ms=float(rng.uniform(7, 20)))
 
@@ -125,14 +133,14 @@ def _geometry(rng: _Rng, thick: bool) -> Geometry:
         pixel = float(rng.uniform(0.6, 1.0))
         step = float(rng.uniform(2.5, 6.5))
         return Geometry(
-            plane=Plane.AXIAL, pixel_mm=pixel, slice_mm=step, matrix=int(round(240 / pixel)), slices=int(185 / step)
+            plane=Plane.AXIAL, pixel_mm=pixel, slice_mm=step, matrix=round(240 / pixel), slices=int(185 / step)
         )
     pixel = float(rng.uniform(0.8, 1.2))
     step = float(rng.uniform(0.8, 1.6))
     plane = rng.choice([Plane.AXIAL, Plane.SAGITTAL, Plane.CORONAL], p=[0.55, 0.35, 0.1])
     extent = {Plane.AXIAL: rng.uniform(155, 205), Plane.SAGITTAL: 175, Plane.CORONAL: 215}[plane]
     return Geometry(
-        plane=Plane(plane), pixel_mm=pixel, slice_mm=step, matrix=int(round(240 / pixel)), slices=int(extent / step)
+        plane=Plane(plane), pixel_mm=pixel, slice_mm=step, matrix=round(240 / pixel), slices=int(extent / step)
     )
 
 

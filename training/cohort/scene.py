@@ -65,7 +65,7 @@ def build_scene(
     wide = site is Site.RANDOMISED
     tissue = deform(head, grid, rng, Warp(rotation_deg=7, scale=0.07) if wide else Warp())
     _soft_tissue(tissue, grid, rng)
-    _pituitary(tissue, grid)
+    _pituitary(tissue)
     sinus, sinus_share = _smooth_sinus(tissue)
     dura = np.flatnonzero(_shell(tissue))
     return Scene(
@@ -105,7 +105,7 @@ def _soft_tissue(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> None:
     tissue[soft & (field > 0.2)] = Tissue.FAT
 
 
-def _pituitary(tissue: UInt8, grid: Grid) -> None:
+def _pituitary(tissue: UInt8) -> None:
     """A gland of 10 x 7 x 6 mm in front of the brain stem's top, where fluid or bone is."""
     stem = np.argwhere(tissue[::2, ::2, ::2] == Tissue.BRAINSTEM) * 2
     if not len(stem):
@@ -133,7 +133,7 @@ def _shell(tissue: UInt8) -> NDArray[np.bool_]:
     """Voxels of bone or fluid where the two meet: the dura."""
     fluid = tissue == Tissue.CSF
     bone = (tissue == Tissue.BONE) | (tissue == Tissue.MARROW)
-    shell = np.zeros_like(bone)
+    shell: NDArray[np.bool_] = np.zeros(tissue.shape, dtype=bool)
     for axis in range(3):
         a = [slice(None)] * 3
         b = [slice(None)] * 3
@@ -166,7 +166,7 @@ def paint(scene: Scene, series: Series, rng: np.random.Generator) -> Float32:
     lut[Tissue.SINUS] *= moving
     standing = 1 + np.float32(0.3 if series.flow[0] < 0.7 else 0.06) * scene.texture.ravel()[scene.sinus]
     lut[Tissue.ARTERY] *= 1.0 if series.flow[0] >= 0.7 else rng.uniform(0.0, 0.15)
-    image = lut.astype(np.float32)[scene.tissue]
+    image: Float32 = lut.astype(np.float32)[scene.tissue]
     image *= 1 + _sensitivity(series, scene)[scene.tissue] * scene.texture
     image.ravel()[scene.dura] *= 1 - scene.dura_share
     image.ravel()[scene.dura] += scene.dura_share * np.float32(lut[Tissue.DURA])
@@ -183,7 +183,9 @@ def _sensitivity(series: Series, scene: Scene) -> Float32:
     strength = np.full(len(Tissue), scene.texture_strength, dtype=np.float32)
     strength[[Tissue.FAT, Tissue.MUSCLE, Tissue.MUCOSA, Tissue.MARROW, Tissue.SKIN]] *= 2.5
     strength[Tissue.AIR] = 0
-    return -0.6 * strength if series.pulse.contrast is Contrast.FLAIR else strength
+    sign = np.float32(-0.6 if series.pulse.contrast is Contrast.FLAIR else 1.0)
+    out: Float32 = sign * strength
+    return out
 
 
 def _blood_gd(scene: Scene, series: Series) -> float:
@@ -225,7 +227,9 @@ def _paint_lesion(
     if not lesion.body.any():
         return
     solid = np.interp(
-        lesion.gd_mm * float(series.after_gd), _GD_STEPS, _over_gd(scene, series, lesion.solid_tissue, lesion.t1_factor) / white
+        lesion.gd_mm * float(series.after_gd),
+        _GD_STEPS,
+        _over_gd(scene, series, lesion.solid_tissue, lesion.t1_factor) / white,
     ).astype(np.float32)
     mixed = solid + lesion.core * (np.float32(lut[lesion.core_tissue]) - solid)
     view += lesion.body * (mixed * texture - view)

@@ -144,8 +144,7 @@ def tissue_table(field_t: float, rng: np.random.Generator | None = None, spread:
         for tissue, (t1_ms, t2_ms) in _T1_AT_1_5_T.items():
             t1[tissue], t2[tissue] = t1_ms, t2_ms
     if rng is not None:
-        for values, wide in ((t1, spread), (t2, spread), (pd, spread / 2)):
-            values *= np.exp(_related(rng, wide))
+        t1, t2, pd = (v * np.exp(_related(rng, s)) for v, s in ((t1, spread), (t2, spread), (pd, spread / 2)))
         gd *= np.exp(rng.normal(0, 0.2, gd.size)) * np.exp(rng.normal(0, 0.2))
         t1[Tissue.VENTRICLE], t2[Tissue.VENTRICLE], pd[Tissue.VENTRICLE] = (a[Tissue.CSF] for a in (t1, t2, pd))
     return TissueTable(t1_ms=t1, t2_ms=t2, pd=pd, gd_mm=gd, field_t=field_t)

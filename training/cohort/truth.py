@@ -51,7 +51,8 @@ def outline(scene: Scene, grid: Grid) -> UInt8:
     owned = np.flatnonzero(owner)
     whose, filled = owner.ravel()[owned], fine.ravel()[owned]
     peak = np.zeros(count + 1, dtype=np.float32)
-    np.maximum.at(peak, whose, filled)
+    order = np.argsort(filled, kind="stable")
+    peak[whose[order]] = filled[order]
     truth: UInt8 = np.zeros_like(owner)
     truth.ravel()[owned] = np.where(filled >= np.clip(0.6 * peak, 0.05, 0.5)[whose], whose, 0)
     return truth

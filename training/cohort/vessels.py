@@ -50,27 +50,47 @@ class _Kind:
     """How far the direction wanders each step."""
 
 
-_CORTEX: Final = ((Tissue.CSF, 1.0), (Tissue.GREY, 0.45), (Tissue.CEREBELLAR_GREY, 0.4), (Tissue.SINUS, 0.6), (Tissue.WHITE, -1.0))
+_CORTEX: Final = (
+    (Tissue.CSF, 1.0),
+    (Tissue.GREY, 0.45),
+    (Tissue.CEREBELLAR_GREY, 0.4),
+    (Tissue.SINUS, 0.6),
+    (Tissue.WHITE, -1.0),
+)
+_DEEP: Final = (
+    (Tissue.VENTRICLE, 0.8),
+    (Tissue.THALAMUS, 0.5),
+    (Tissue.CAUDATE, 0.5),
+    (Tissue.CSF, 0.6),
+    (Tissue.WHITE, 0.2),
+)
+_MEDULLA: Final = ((Tissue.WHITE, 0.8), (Tissue.GREY, 0.7), (Tissue.CAUDATE, 0.5))
+_VENTRICLE: Final = ((Tissue.VENTRICLE, 1.0), (Tissue.THALAMUS, 0.6), (Tissue.CAUDATE, 0.2))
 _KINDS: Final = (
+    # cortical veins
     _Kind(count=(50, 130), length_mm=(15, 75), radius_mm=(0.35, 1.5), start=(Tissue.CSF,), liking=_CORTEX,
           tissue=Tissue.BLOOD, flow=(0.1, 0.7), turn=0.35),
+    # medullary veins
     _Kind(count=(60, 160), length_mm=(8, 35), radius_mm=(0.2, 0.65), start=(Tissue.WHITE, Tissue.GREY),
-          liking=((Tissue.WHITE, 0.8), (Tissue.GREY, 0.7), (Tissue.CAUDATE, 0.5)), tissue=Tissue.BLOOD, flow=(0.2, 1.0), turn=0.15),
-    _Kind(count=(10, 30), length_mm=(25, 90), radius_mm=(0.6, 1.5), start=(Tissue.ARTERY, Tissue.CSF), liking=_CORTEX,
-          tissue=Tissue.ARTERY, flow=(0.0, 0.1), turn=0.3),
-    _Kind(count=(4, 9), length_mm=(15, 45), radius_mm=(0.6, 1.6), start=(Tissue.VENTRICLE,),
-          liking=((Tissue.VENTRICLE, 1.0), (Tissue.THALAMUS, -0.3)), tissue=Tissue.CHOROID, flow=(1.0, 1.0), turn=0.5),
+          liking=_MEDULLA, tissue=Tissue.BLOOD, flow=(0.2, 1.0), turn=0.15),
+    # arteries of the cisterns and sulci
+    _Kind(count=(10, 30), length_mm=(25, 90), radius_mm=(0.6, 1.5), start=(Tissue.ARTERY, Tissue.CSF),
+          liking=_CORTEX, tissue=Tissue.ARTERY, flow=(0.0, 0.1), turn=0.3),
+    # choroid plexus
+    _Kind(count=(2, 5), length_mm=(15, 45), radius_mm=(0.6, 1.6), start=(Tissue.VENTRICLE,), liking=_VENTRICLE,
+          tissue=Tissue.CHOROID, flow=(1.0, 1.0), turn=0.3),
+    # deep veins
     _Kind(count=(3, 7), length_mm=(15, 45), radius_mm=(0.6, 1.4), start=(Tissue.THALAMUS, Tissue.CAUDATE),
-          liking=((Tissue.VENTRICLE, 0.8), (Tissue.THALAMUS, 0.5), (Tissue.CAUDATE, 0.5), (Tissue.CSF, 0.6), (Tissue.WHITE, 0.2)),
-          tissue=Tissue.BLOOD, flow=(0.2, 0.9), turn=0.2),
-    _Kind(count=(5, 20), length_mm=(10, 40), radius_mm=(0.3, 0.9), start=(Tissue.CEREBELLAR_GREY,), liking=_CORTEX,
-          tissue=Tissue.BLOOD, flow=(0.1, 0.9), turn=0.3),
+          liking=_DEEP, tissue=Tissue.BLOOD, flow=(0.2, 0.9), turn=0.2),
+    # veins of the cerebellum
+    _Kind(count=(5, 20), length_mm=(10, 40), radius_mm=(0.3, 0.9), start=(Tissue.CEREBELLAR_GREY,),
+          liking=_CORTEX, tissue=Tissue.BLOOD, flow=(0.1, 0.9), turn=0.3),
 )  # fmt: skip
 
 
 def draw_vessels(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> Vessels:
     """The patient's tubes on the scene's grid."""
-    spacing = np.array(grid.spacing_mm_xyz[::-1])
+    spacing: Float64 = np.array(grid.spacing_mm_xyz[::-1], dtype=np.float64)
     coarse = tissue[::2, ::2, ::2]
     richness = float(np.exp(rng.normal(0, 0.35)))
     points, radii, gd, flow, tissues = [], [], [], [], []
@@ -80,11 +100,11 @@ def draw_vessels(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> Vessels
         if not len(starts):
             continue
         chosen = rng.choice(starts, count)
-        begin = np.stack(np.unravel_index(chosen, coarse.shape), axis=-1) * 2.0
+        begin: Float64 = 2 * np.stack(np.unravel_index(chosen, coarse.shape), axis=-1).astype(np.float64)
         lengths = rng.uniform(*kind.length_mm, count)
         path, alive = _walk(rng, coarse, begin, spacing, lengths, kind)
         steps = np.arange(len(path))[:, None] * _STEP_MM
-        widest = np.exp(rng.uniform(*np.log(kind.radius_mm), count))
+        widest = np.exp(rng.uniform(np.log(kind.radius_mm[0]), np.log(kind.radius_mm[1]), count))
         taper = widest * np.clip(1.0 - 0.65 * steps / lengths, 0.25, 1)
         standing = np.where(rng.random(count) < 0.2, rng.uniform(0.6, 1.0, count), rng.uniform(*kind.flow, count))
         standing = rng.uniform(*kind.flow, count) if kind.tissue is Tissue.ARTERY else standing
@@ -132,7 +152,13 @@ def _unit(vectors: Float64) -> Float64:
 
 
 def _stamp(
-    points: Float64, radii: Float64, gd: Float64, flow: Float64, tissues: UInt8, shape: tuple[int, ...], spacing: Float64
+    points: Float64,
+    radii: Float64,
+    gd: Float64,
+    flow: Float64,
+    tissues: UInt8,
+    shape: tuple[int, ...],
+    spacing: Float64,
 ) -> Vessels:
     """Balls of the points' radii; a voxel of a tube thinner than itself holds the tube's share of its face."""
     cubes = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -1,8 +1,8 @@
 """A synthetic patient as a DICOM study: what a modality would send (MR Image Storage, PS3.3 A.4; Explicit VR LE).
 
     OUT/<series number>_<slot>/IM0001.dcm ...
-    OUT/planted.json        seed, StudyInstanceUID, reference slot, lesions (centroid_mm LPS of the reference, volume_ml,
-                            diameter_mm)
+    OUT/planted.json        seed, StudyInstanceUID, reference slot, lesions (centroid_mm, volume_ml, diameter_mm; LPS
+                            of the reference series)
 
 Series are native and unregistered: the head moves between them. Used by `quartet demo` and the acceptance tests.
 """
@@ -26,18 +26,22 @@ _LARGEST = 32767
 
 
 def write_dicom(folder: Path, seed: int, site: Site, options: Options, shared_frame: bool = True) -> Path:
-    """Write the study of a seed. Raises FileExistsError where the folder already holds one."""
+    """Make the patient of a seed and write its study. Raises FileExistsError where the folder already holds one."""
+    _refuse_full(folder)
+    return write_study(folder, make_patient(seed, site, options), shared_frame)
+
+
+def write_study(folder: Path, patient: Patient, shared_frame: bool = True, slices: slice = slice(None)) -> Path:
+    """Write a patient's study, `slices` of each series. Raises FileExistsError where the folder already holds one."""
+    _refuse_full(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "planted.json").exists():
-        raise FileExistsError(f"{folder} already holds a study")
-    patient = make_patient(seed, site, options)
-    identity = StudyIdentity(seed=seed)
+    identity = StudyIdentity(seed=patient.seed)
     for series in patient.protocol.series:
         if series.slot in patient.volumes:
-            _write_series(folder, identity, patient, series, shared_frame)
+            _write_series(folder, identity, patient, series, shared_frame, slices)
     planted = {
-        "seed": seed,
-        "site": str(site),
+        "seed": patient.seed,
+        "site": str(patient.protocol.site),
         "study_instance_uid": identity.uid("study"),
         "reference": str(patient.reference),
         "lesions": [asdict(lesion) for lesion in patient.lesions],
@@ -46,7 +50,14 @@ def write_dicom(folder: Path, seed: int, site: Site, options: Options, shared_fr
     return folder
 
 
-def _write_series(folder: Path, identity: StudyIdentity, patient: Patient, series: Series, shared_frame: bool) -> None:
+def _refuse_full(folder: Path) -> None:
+    if (folder / "planted.json").exists():
+        raise FileExistsError(f"{folder} already holds a study")
+
+
+def _write_series(
+    folder: Path, identity: StudyIdentity, patient: Patient, series: Series, shared_frame: bool, slices: slice
+) -> None:
     volume = patient.volumes[series.slot]
     attributes = study_attributes(identity, patient.protocol) | series_attributes(
         identity, patient.protocol, series, shared_frame
@@ -55,7 +66,7 @@ def _write_series(folder: Path, identity: StudyIdentity, patient: Patient, serie
     target.mkdir()
     pixels = np.clip(np.round(volume.voxels), 0, _LARGEST).astype(np.uint16)
     window = _window(volume)
-    for index, plane in enumerate(pixels):
+    for index, plane in list(enumerate(pixels))[slices]:
         ds = _instance(identity, attributes, series, volume.grid, index, plane, window)
         ds.save_as(target / f"IM{index + 1:04d}.dcm", enforce_file_format=True)
 

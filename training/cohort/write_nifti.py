@@ -1,19 +1,20 @@
 """A synthetic patient in the layout of BrainMetShare's NIfTI release: co-registered, on the reference's grid.
 
-    Mets_001/{bravo,t1_pre,t1_gd,flair,seg}.nii.gz     absent sequences have no file; seg 0 or 1
-    Mets_001/planted.json                              what was planted
+Mets_001/{bravo,t1_pre,t1_gd,flair,seg}.nii.gz     absent sequences have no file; seg 0 or 1
+Mets_001/planted.json                              what was planted
 """
 
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import nibabel as nib
+import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
 from dicom_node.contract.slots import SequenceSlot
-from training.cohort.patient import Options, co_registered, make_patient
+from training.cohort.patient import Options, Patient, co_registered, make_patient
 from training.cohort.protocol import Site
 from worker.volume.geometry import Grid
 
@@ -23,6 +24,7 @@ NAMES = {
     SequenceSlot.POST_CUBE: "t1_gd",
     SequenceSlot.FLAIR: "flair",
 }
+_Image: Any = nibabel.Nifti1Image
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -30,18 +32,23 @@ def write_nifti(folder: Path, seed: int, site: Site, options: Options) -> Path:
     """Write one patient's folder; an existing whole one (planted.json is written last) is kept."""
     if (folder / "planted.json").exists():
         return folder
+    return write_case(folder, make_patient(seed, site, options))
+
+
+def write_case(folder: Path, patient: Patient) -> Path:
+    """Write a patient, co-registered on the reference's native grid."""
     folder.mkdir(parents=True, exist_ok=True)
-    patient = make_patient(seed, site, options)
     grid = patient.volumes[patient.reference].grid
     for slot, volume in co_registered(patient, grid).items():
         _save(folder / f"{NAMES[slot]}.nii.gz", np.clip(np.round(volume.voxels), 0, 32767).astype(np.int16), grid)
     _save(folder / "seg.nii.gz", (patient.truth > 0).astype(np.uint8), grid)
     lesions = [asdict(lesion) for lesion in patient.lesions]
-    (folder / "planted.json").write_text(json.dumps({"seed": seed, "site": str(site), "lesions": lesions}, indent=1))
+    about = {"seed": patient.seed, "site": str(patient.protocol.site), "lesions": lesions}
+    (folder / "planted.json").write_text(json.dumps(about, indent=1))
     return folder
 
 
 def _save(path: Path, voxels: NDArray[np.int16] | NDArray[np.uint8], grid: Grid) -> None:
-    image = nib.Nifti1Image(voxels.transpose(2, 1, 0), _TO_RAS @ grid.affine)
+    image = _Image(voxels.transpose(2, 1, 0), _TO_RAS @ grid.affine)
     image.header.set_xyzt_units("mm")
-    nib.save(image, str(path))
+    nibabel.save(image, str(path))

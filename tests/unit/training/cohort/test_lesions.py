@@ -1,0 +1,79 @@
+"""Metastases are as many, as large and where the paper's cohort has them; small ones are not left out."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from training.cohort.lesion_shape import Form, body_distance, box_around, membership
+from training.cohort.lesions import _count, _form, draw_lesions, draw_white_matter_lesions
+from training.cohort.protocol import Site
+from training.cohort.scene import scene_grid
+from training.cohort.tissues import Tissue
+
+
+@pytest.fixture(scope="module")
+def tissue() -> np.ndarray:
+    """A ball of white matter in a shell of grey matter in a shell of fluid, on the scene's grid."""
+    grid = scene_grid()
+    axes = [
+        np.arange(n) * s + o for n, s, o in zip(grid.shape_zyx, (1, 0.9375, 0.9375), grid.affine[2::-1, 3], strict=True)
+    ]
+    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
+    radius = np.sqrt(z**2 + y**2 + x**2)
+    out = np.zeros(grid.shape_zyx, dtype=np.uint8)
+    for limit, kind in ((80, Tissue.BONE), (74, Tissue.CSF), (70, Tissue.GREY), (64, Tissue.WHITE)):
+        out[radius < limit] = kind
+    return out
+
+
+def test_diameters_reach_from_2_to_35_mm_and_small_ones_are_common() -> None:
+    """At least a quarter below 5 mm, at least a tenth above 12 mm, none outside 2-35 mm."""
+    rng = np.random.default_rng(0)
+    diameters = 2 * np.array([_form(rng)[1].radius_mm for _ in range(3000)])
+    assert diameters.min() >= 2
+    assert diameters.max() <= 35
+    assert np.mean(diameters < 5) > 0.25
+    assert np.mean(diameters > 12) > 0.1
+
+
+def test_patients_have_1_to_20_metastases() -> None:
+    """Most have few, some many."""
+    rng = np.random.default_rng(0)
+    counts = np.array([_count(rng) for _ in range(2000)])
+    assert counts.min() == 1
+    assert counts.max() == 20
+    assert 0.55 < np.mean(counts <= 3) < 0.7
+
+
+@pytest.mark.parametrize("diameter", [2.0, 3.0, 6.0, 20.0])
+def test_a_lesions_soft_voxels_sum_to_its_volume(diameter: float) -> None:
+    """Partial volume keeps even a 2 mm lesion's volume within half, larger ones within a fifth."""
+    spacing, centre = (1.0, 0.9375, 0.9375), np.array([50.2, 60.7, 61.1])
+    form = Form(radius_mm=diameter / 2, irregularity=0.0, elongation=0.0)
+    box = box_around((100, 120, 120), centre, np.full(3, diameter + 3))
+    body = membership(body_distance(np.random.default_rng(0), form, box, centre, spacing))
+    assert body.sum() * np.prod(spacing) == pytest.approx(np.pi / 6 * diameter**3, rel=0.55 if diameter < 3 else 0.2)
+
+
+def test_lesions_lie_in_the_brain_and_apart(tissue: np.ndarray) -> None:
+    """No truth in bone or air; as many separate bodies as lesions unless two grew together."""
+    lesions = draw_lesions(tissue, scene_grid(), np.random.default_rng(3), Site.A, count=12)
+    assert 9 <= len(lesions) <= 12
+    share = np.zeros(tissue.shape, dtype=np.float32)
+    for lesion in lesions:
+        assert lesion.body.max() > 0.5
+        np.maximum(share[lesion.box], lesion.body, out=share[lesion.box])
+    inside = np.isin(tissue, (Tissue.WHITE, Tissue.GREY, Tissue.CSF))
+    assert not share[~inside].any()
+    bodies = ndimage.label(share > 0.5, structure=np.ones((3, 3, 3)))[1]
+    assert bodies >= len(lesions) - 3
+
+
+def test_spots_of_white_matter_are_no_truth(tissue: np.ndarray) -> None:
+    """They have oedema's signal and no body."""
+    spots = [
+        s for seed in range(5) for s in draw_white_matter_lesions(tissue, scene_grid(), np.random.default_rng(seed))
+    ]
+    assert spots
+    assert not any(spot.body.any() for spot in spots)
+    assert all(spot.kind == "white-matter" for spot in spots)
