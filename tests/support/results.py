@@ -66,6 +66,7 @@ def result_study(
     slots: Sequence[SequenceSlot] = (SequenceSlot.POST_CUBE, SequenceSlot.FLAIR),
     descending: bool = False,
     enhanced: bool = False,
+    phase: bool = False,
     other_frame_of_reference: bool = False,
     patient_name: str = "Doe^Jane",
     headers: Mapping[str, Any] | None = None,
@@ -74,7 +75,9 @@ def result_study(
     previous: LesionRecord | None = None,
     snapshot: str = "0" * 63 + "1",
 ) -> ResultStudy:
-    """A study of the given slots; the first of them is the reference. `descending` turns its slices' order round."""
+    """A study of the given slots; the first of them is the reference. `descending` turns its slices' order round;
+    `enhanced` makes it one multi-frame object, with `phase` images between its own.
+    """
     series = {
         slot: mr_series(
             slot.value,
@@ -96,7 +99,7 @@ def result_study(
     if descending:
         lesions = [_mirrored(lesion, shape_zyx[0]) for lesion in lesions]
     if enhanced:
-        datasets = [enhanced_mr(datasets)]
+        datasets = [enhanced_mr(datasets, phase=phase)]
         series[slots[0]] = datasets
     reference = SeriesVolume(
         volume=Volume(voxels=voxels, grid=grid),
@@ -139,8 +142,12 @@ def write_sources(study: ResultStudy, folder: Path) -> list[Path]:
     return [path for slot, datasets in study.series.items() for path in write(datasets, folder / slot.value)]
 
 
-def enhanced_mr(slices: Sequence[Dataset]) -> Dataset:
-    """The slices of a classic series as one Enhanced MR object (PS3.3 A.36), with what readers of geometry need."""
+def enhanced_mr(slices: Sequence[Dataset], *, phase: bool = False) -> Dataset:
+    """The slices of a classic series as one Enhanced MR object (PS3.3 A.36), with what readers of geometry need.
+
+    With `phase` each slice's frame follows a phase image of the same place.
+    """
+    parts = ("P", "M") if phase else ("M",)
     first = slices[0]
     enhanced = Dataset()
     for element in first:
@@ -149,19 +156,21 @@ def enhanced_mr(slices: Sequence[Dataset]) -> Dataset:
             enhanced.add(element)
     enhanced.SOPClassUID = EnhancedMRImageStorage
     enhanced.SOPInstanceUID = uid("enhanced", first.SOPInstanceUID)
-    enhanced.NumberOfFrames = len(slices)
+    enhanced.NumberOfFrames = len(slices) * len(parts)
     shared, measures, orientation = Dataset(), Dataset(), Dataset()
     measures.PixelSpacing, measures.SliceThickness = first.PixelSpacing, first.SliceThickness
     orientation.ImageOrientationPatient = first.ImageOrientationPatient
     shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
     enhanced.SharedFunctionalGroupsSequence = [shared]
-    enhanced.PerFrameFunctionalGroupsSequence = [_frame(ds) for ds in slices]
-    enhanced.PixelData = b"".join(ds.PixelData for ds in slices)
+    enhanced.PerFrameFunctionalGroupsSequence = [_frame(ds, part) for ds in slices for part in parts]
+    enhanced.PixelData = b"".join(ds.PixelData * len(parts) for ds in slices)
     return enhanced
 
 
-def _frame(ds: Dataset) -> Dataset:
-    frame, position = Dataset(), Dataset()
+def _frame(ds: Dataset, part: str) -> Dataset:
+    frame, position, kind = Dataset(), Dataset(), Dataset()
+    kind.FrameType = ["ORIGINAL", "PRIMARY", part, "NONE"]
+    frame.MRImageFrameTypeSequence = [kind]
     position.ImagePositionPatient = ds.ImagePositionPatient
     frame.PlanePositionSequence = [position]
     return frame

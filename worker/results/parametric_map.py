@@ -13,14 +13,13 @@ from dicom_node.contract.messages import Product
 from worker.results import codes
 from worker.results.identity import sop_instance_uid, stamp
 from worker.results.provenance import RESEARCH_USE_ONLY, ResultContext
-from worker.results.source_images import bare_images, name_further_sources, source_frames
+from worker.results.source_images import bare_images, name_further_sources, restore_frame_numbers
 
 SERIES_NUMBER = 9104
 
 
 def build_parametric_map(context: ResultContext) -> Dataset:
     """The probability of the whole volume, (Z, Y, X) float32 as it is."""
-    order = [frame.z for frame in source_frames(context.reference)]
     mapping = RealWorldValueMapping(
         lut_label="PROBABILITY",
         lut_explanation="Probability of brain metastasis",
@@ -33,7 +32,7 @@ def build_parametric_map(context: ResultContext) -> Dataset:
     product = Product.PARAMETRIC_MAP
     parametric_map = ParametricMap(
         source_images=bare_images(context.reference),
-        pixel_array=context.probability.voxels[order].astype(np.float32),
+        pixel_array=context.probability.voxels.astype(np.float32),
         series_instance_uid=context.uid(f"{product}.series"),
         series_number=SERIES_NUMBER,
         sop_instance_uid=sop_instance_uid(context, product),
@@ -50,6 +49,7 @@ def build_parametric_map(context: ResultContext) -> Dataset:
     )
     parametric_map.ContentCreatorName = ""
     parametric_map.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
+    restore_frame_numbers(parametric_map, context.reference)
     name_further_sources(parametric_map, context.others.values())
     stamp(parametric_map, context, product, f"AI BrainMets map ({context.sequences})")
     return parametric_map

@@ -32,7 +32,7 @@ def build_secondary_captures(context: ResultContext) -> Iterator[Dataset]:
     if not context.lesions:
         raise WorkerError("a study without lesions has no secondary capture")
     window = np.percentile(context.reference.volume.voxels, WINDOW_PERCENTILES)
-    frames = sorted(source_frames(context.reference), key=lambda frame: frame.z)
+    frames = source_frames(context.reference)
     shown = [frame for frame in frames if context.lesion_map.labels[frame.z].any()]
     for number, frame in enumerate(shown, start=1):
         yield _capture(context, frame, number, (float(window[0]), float(window[1])))

@@ -18,7 +18,7 @@ from worker.errors import WorkerError
 from worker.results import codes
 from worker.results.identity import sop_instance_uid, stamp
 from worker.results.provenance import LONG_STRING_CHARACTERS, RESEARCH_USE_ONLY, ResultContext, plain_text
-from worker.results.source_images import bare_images, name_further_sources, source_frames
+from worker.results.source_images import bare_images, name_further_sources, restore_frame_numbers
 
 SERIES_NUMBERS = {Product.SEG: 9101, Product.SEG_PER_LESION: 9102, Product.SEG_FRACTIONAL: 9103}
 MOST_FRAMES = 400
@@ -51,11 +51,11 @@ def build_segmentation(context: ResultContext, product: Product = Product.SEG) -
     """
     if not context.lesions:
         raise WorkerError("a study without lesions has no segmentation")
-    frames = source_frames(context.reference)
-    order = [frame.z for frame in frames]
+    images = bare_images(context.reference)
+    slices = context.lesion_map.grid.shape_zyx[0]
     segmentation = Segmentation(
-        source_images=bare_images(context.reference),
-        pixel_array=_pixels(context, product)[order],
+        source_images=images,
+        pixel_array=_pixels(context, product),
         segmentation_type="FRACTIONAL" if product is Product.SEG_FRACTIONAL else "BINARY",
         segment_descriptions=_segments(context, product),
         series_instance_uid=context.uid(f"{product}.series"),
@@ -68,8 +68,9 @@ def build_segmentation(context: ResultContext, product: Product = Product.SEG) -
         device_serial_number="",
         content_description=RESEARCH_USE_ONLY,
         content_label=_LABELS[product],
-        omit_empty_frames=product is Product.SEG_PER_LESION or len(frames) > MOST_FRAMES,
+        omit_empty_frames=product is Product.SEG_PER_LESION or slices > MOST_FRAMES,
     )
+    restore_frame_numbers(segmentation, context.reference)
     name_further_sources(segmentation, context.others.values())
     stamp(segmentation, context, product, f"AI BrainMets {_TITLES[product]} ({context.sequences})")
     return segmentation

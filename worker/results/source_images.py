@@ -9,15 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.valuerep import format_number_as_ds
 
 from worker.errors import WorkerError
-from worker.volume.geometry import SeriesVolume
+from worker.volume.geometry import Float64, SeriesVolume
+from worker.volume.planes import planes_of
+from worker.volume.slices import order
 
-PLANE_TOLERANCE = 0.5
-"""A frame whose position is further than this from its slice, in slices, is not the frame of these voxels."""
+SLICE_TOLERANCE = 0.5
+"""A frame further than this from its slice, in slices, is not the frame of these voxels."""
+IN_PLANE_TOLERANCE_MM = 1.0
+"""The reader allows the slices to drift by half a millimetre against one another; twice that is another place."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,37 +36,56 @@ class SourceFrame:
 
 
 def source_frames(reference: SeriesVolume) -> tuple[SourceFrame, ...]:
-    """The frames of the series in the order of the headers, or of the frames of an enhanced image.
+    """The frames that the voxels were read from, in the order of the slices.
 
     Raises `WorkerError` where headers and voxels do not belong together.
     """
-    positions = _positions(reference.headers)
-    slices = [_slice_at(reference, position) for position in positions]
-    if sorted(slices) != list(range(reference.volume.grid.shape_zyx[0])):
+    headers = reference.headers
+    planes, _ = order(planes_of(headers), int(headers[0].Rows), int(headers[0].Columns))
+    found = sorted(((_slice_at(reference, plane.position_mm), plane) for plane in planes), key=lambda pair: pair[0])
+    if [z for z, _ in found] != list(range(reference.volume.grid.shape_zyx[0])):
         raise WorkerError("the headers of the reference series do not name each slice of its voxels once")
-    enhanced = _is_enhanced(reference.headers)
     return tuple(
         SourceFrame(
-            sop_class_uid=str(reference.headers[0 if enhanced else n].SOPClassUID),
-            sop_instance_uid=str(reference.headers[0 if enhanced else n].SOPInstanceUID),
-            frame_number=n + 1 if enhanced else None,
+            sop_class_uid=str(headers[plane.source].SOPClassUID),
+            sop_instance_uid=str(headers[plane.source].SOPInstanceUID),
+            frame_number=plane.frame + 1 if _is_enhanced(headers) else None,
             z=z,
         )
-        for n, z in enumerate(slices)
+        for z, plane in found
     )
 
 
 def bare_images(reference: SeriesVolume) -> list[Dataset]:
-    """The reference series without patient and pixels: one data set a slice, or one enhanced data set."""
+    """The reference series without patient and pixels, in the order of the slices.
+
+    One data set a slice; or one enhanced data set of just the frames that are slices, whose numbers
+    `restore_frame_numbers` puts right in what was made of it.
+    """
     headers = reference.headers
-    if not _is_enhanced(headers):
-        bare = [_bare(header, reference) for header in headers]
-        for image, header in zip(bare, headers, strict=True):
-            image.ImagePositionPatient = header.ImagePositionPatient
-            image.ImageOrientationPatient = headers[0].ImageOrientationPatient
-            image.update(_measures(reference))
-        return bare
-    return [_bare_enhanced(headers[0], reference)]
+    frames = source_frames(reference)
+    if _is_enhanced(headers):
+        return [_bare_enhanced(headers[0], reference, frames)]
+    by_uid = {str(header.SOPInstanceUID): header for header in headers}
+    bare = []
+    for frame in frames:
+        header = by_uid[frame.sop_instance_uid]
+        image = _bare(header, reference)
+        image.ImagePositionPatient = header.ImagePositionPatient
+        image.ImageOrientationPatient = headers[0].ImageOrientationPatient
+        image.update(_measures(reference))
+        bare.append(image)
+    return bare
+
+
+def restore_frame_numbers(dataset: Dataset, reference: SeriesVolume) -> None:
+    """In an image made from `bare_images`, name the frames of the enhanced source as they are numbered there."""
+    if not _is_enhanced(reference.headers):
+        return
+    numbers = [frame.frame_number for frame in source_frames(reference)]
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        source.ReferencedFrameNumber = numbers[int(source.ReferencedFrameNumber) - 1]
 
 
 def name_further_sources(dataset: Dataset, others: Iterable[Sequence[Any]]) -> None:
@@ -110,17 +132,20 @@ def _bare(header: Any, reference: SeriesVolume) -> Dataset:
     return bare
 
 
-def _bare_enhanced(header: Any, reference: SeriesVolume) -> Dataset:
+def _bare_enhanced(header: Any, reference: SeriesVolume, frames: Sequence[SourceFrame]) -> Dataset:
     bare = _bare(header, reference)
-    positions = _positions((header,))
-    bare.NumberOfFrames = len(positions)
+    groups = header.PerFrameFunctionalGroupsSequence
+    bare.NumberOfFrames = len(frames)
     shared = Dataset()
     shared.PixelMeasuresSequence = [_measures(reference)]
     orientation = Dataset()
-    orientation.ImageOrientationPatient = _orientation(header)
+    orientation.ImageOrientationPatient = _group(header, "PlaneOrientationSequence").ImageOrientationPatient
     shared.PlaneOrientationSequence = [orientation]
     bare.SharedFunctionalGroupsSequence = [shared]
-    bare.PerFrameFunctionalGroupsSequence = [_frame_at(position) for position in positions]
+    chosen = [groups[(frame.frame_number or 1) - 1] for frame in frames]
+    bare.PerFrameFunctionalGroupsSequence = [
+        _frame_at(group.PlanePositionSequence[0].ImagePositionPatient) for group in chosen
+    ]
     return bare
 
 
@@ -144,18 +169,6 @@ def _measures(reference: SeriesVolume) -> Dataset:
     return measures
 
 
-def _positions(headers: tuple[Any, ...]) -> list[Any]:
-    """ImagePositionPatient of each frame."""
-    if not _is_enhanced(headers):
-        return [header.ImagePositionPatient for header in headers]
-    frames = headers[0].PerFrameFunctionalGroupsSequence
-    return [frame.PlanePositionSequence[0].ImagePositionPatient for frame in frames]
-
-
-def _orientation(header: Any) -> Any:
-    return _group(header, "PlaneOrientationSequence").ImageOrientationPatient
-
-
 def _group(header: Any, keyword: str) -> Any:
     """A functional group's item, shared or else of the first frame."""
     shared = header.SharedFunctionalGroupsSequence[0]
@@ -163,11 +176,15 @@ def _group(header: Any, keyword: str) -> Any:
     return holder[keyword].value[0]
 
 
-def _slice_at(reference: SeriesVolume, position: Any) -> int:
-    z, y, x = reference.volume.grid.to_index(np.array([float(value) for value in position]))
-    if abs(z - round(z)) > PLANE_TOLERANCE or abs(y) > PLANE_TOLERANCE or abs(x) > PLANE_TOLERANCE:
+def _slice_at(reference: SeriesVolume, position_mm: Float64) -> int:
+    grid = reference.volume.grid
+    index_zyx = grid.to_index(position_mm)
+    x_mm, y_mm, _ = grid.spacing_mm_xyz
+    off_slice = abs(index_zyx[0] - round(float(index_zyx[0])))
+    off_plane_mm = max(abs(index_zyx[1]) * y_mm, abs(index_zyx[2]) * x_mm)
+    if off_slice > SLICE_TOLERANCE or off_plane_mm > IN_PLANE_TOLERANCE_MM:
         raise WorkerError("an image of the reference series does not lie where its voxels lie")
-    return round(float(z))
+    return round(float(index_zyx[0]))
 
 
 def _is_enhanced(headers: tuple[Any, ...]) -> bool:

@@ -122,6 +122,12 @@ def test_an_enhanced_reference_is_referred_to_by_frame(tmp_path: Path) -> None:
     assert [reference.ReferencedFrameNumber for reference in references] == [10, 17]
 
 
+def test_frames_between_that_are_no_slices_are_counted(tmp_path: Path) -> None:
+    sr = report(tmp_path, result_study(enhanced=True, phase=True))
+    references = [line.ContentSequence[0].ReferencedSOPSequence[0] for line in named(sr, "126010", "125007", "111030")]
+    assert [reference.ReferencedFrameNumber for reference in references] == [20, 34]
+
+
 def test_slots_are_first_class_content(tmp_path: Path) -> None:
     study = result_study()
     sr = report(tmp_path, study)

@@ -29,6 +29,7 @@ CASES: dict[str, dict[str, Any]] = {
     "descending oblique slices": {"orientation": "oblique", "descending": True},
     "enhanced": {"enhanced": True},
     "enhanced, descending": {"enhanced": True, "descending": True, "orientation": "sagittal"},
+    "enhanced with phase images between": {"enhanced": True, "phase": True},
     "rows x columns not a multiple of 8": {"shape_zyx": (12, 31, 29), "lesions": [Planted((5, 12, 17), 4.0)]},
     "anisotropic": {
         "shape_zyx": (14, 50, 42),
