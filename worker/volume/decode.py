@@ -29,7 +29,6 @@ from worker.volume.jpeg_lossless import decode_jpeg_lossless, point_transform
 NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 COMPRESSED = (JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless)
 TRANSFER_SYNTAXES = (*NATIVE, *COMPRESSED)
-_PLUGIN = "pylibjpeg"
 _RLE_BEST = 64
 """RLE turns two bytes into at most 128 (PS3.5 G.3.1)."""
 _FAULTS = (ValueError, TypeError, RuntimeError, AttributeError, NotImplementedError, LookupError, OSError, struct.error)
@@ -89,12 +88,17 @@ def _decompressed(ds: Any, shape: tuple[int, int, int]) -> Iterator[NDArray[Any]
         raise SeriesRefused(f"the pixel data holds {len(streams)} frames, the header says {shape[0]}")
     for stream in streams:
         _check_stream(stream, ds, syntax)
-    decoded = get_decoder(syntax).iter_array(ds, raw=True, decoding_plugin=_PLUGIN)
+    decoded = get_decoder(syntax).iter_array(ds, raw=True, decoding_plugin=_plugin(syntax))
     for stream, (frame, _) in zip(streams, decoded, strict=True):
         if syntax in (JPEGLossless, JPEGLosslessSV1) and _may_be_wrong(stream, frame, int(ds.BitsStored)):
             yield decode_jpeg_lossless(stream).astype(frame.dtype)
         else:
             yield frame
+
+
+def _plugin(syntax: str) -> str:
+    """pylibjpeg, but for RLE: on damaged data pylibjpeg-rle ends in a Rust panic, which is no Exception."""
+    return "pydicom" if syntax == RLELossless else "pylibjpeg"
 
 
 def _may_be_wrong(stream: bytes, frame: NDArray[Any], bits_stored: int) -> bool:
