@@ -20,7 +20,7 @@ COLUMNS = (
 )
 """Of the table: name in the card, heading, form."""
 LIMITS = (
-    "Trained on synthetic patients unless the sources above say otherwise. What it does on real metastases is not known.",
+    "Trained on synthetic patients unless the sources above say otherwise; what it does on real metastases is unknown.",
     "Expects brain MRI of adults on the model's grid (axial, 0.9375 mm, 1 mm apart), which the worker makes.",
     "Vessels and dura that enhance are taken for lesions at times; lesions below 3 mm are missed more often.",
     "Means over the patients of the test; the smallest groups are small, and differences of .01 say nothing.",
