@@ -10,6 +10,7 @@ The weights are those of support.firing_weights, so a study of support.studies t
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -85,6 +86,8 @@ class Node:
 
     def echoes(self, calling: str = "TEST") -> bool:
         """Whether the node answers a C-ECHO now."""
+        if not listens(self.port):  # pynetdicom leaks the socket of a refused connection
+            return False
         entity = AE(calling)
         entity.add_requested_context(Verification)
         entity.connection_timeout = 2
@@ -97,6 +100,8 @@ class Node:
 
     def send(self, files: Sequence[Path], calling: str = "TEST", called: str = NODE_AE) -> list[int]:
         """C-STORE the files over one association with pynetdicom, and the status of each (-1: no answer)."""
+        if not listens(self.port):
+            return [-1] * len(files)
         entity = AE(calling)
         entity.add_requested_context(MRImageStorage, ["1.2.840.10008.1.2.1"])
         association = entity.associate(LOOPBACK, self.port, ae_title=called)
@@ -219,6 +224,12 @@ beat_s = 1.0
 {more}
 """
     )
+
+
+def listens(port: int) -> bool:
+    """Whether something on loopback accepts connections to this port."""
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 def descendants(pid: int) -> list[int]:
