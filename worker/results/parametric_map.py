@@ -47,12 +47,30 @@ def build_parametric_map(context: ResultContext) -> Dataset:
         content_description=RESEARCH_USE_ONLY,
         content_label="BRAIN_METS_PROB",
     )
+    _ascending(parametric_map)
     parametric_map.ContentCreatorName = ""
     parametric_map.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
     restore_frame_numbers(parametric_map, context.reference)
     name_further_sources(parametric_map, context.others.values())
     stamp(parametric_map, context, product, f"AI BrainMets map ({context.sequences})")
     return parametric_map
+
+
+def _ascending(parametric_map: Dataset) -> None:
+    """Put the frames in the order of the normal. highdicom writes them against it; dcmqi's paramap2itkimage (and so
+    3D Slicer) takes pixels in the order of the normal without looking, and would turn the map upside down.
+    """
+    shared = parametric_map.SharedFunctionalGroupsSequence[0]
+    cosines = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, dtype=np.float64)
+    normal = np.cross(cosines[:3], cosines[3:])
+    frames = list(parametric_map.PerFrameFunctionalGroupsSequence)
+    positions = [np.array(f.PlanePositionSequence[0].ImagePositionPatient, dtype=np.float64) for f in frames]
+    ranked = np.argsort([float(position @ normal) for position in positions], kind="stable")
+    pixels = np.frombuffer(parametric_map.FloatPixelData, dtype=np.float32).reshape(len(frames), -1)
+    parametric_map.FloatPixelData = pixels[ranked].tobytes()
+    parametric_map.PerFrameFunctionalGroupsSequence = [frames[n] for n in ranked]
+    for number, frame in enumerate(parametric_map.PerFrameFunctionalGroupsSequence, start=1):
+        frame.FrameContentSequence[0].DimensionIndexValues = [number]
 
 
 def _anatomy() -> Dataset:

@@ -83,8 +83,11 @@ def restore_frame_numbers(dataset: Dataset, reference: SeriesVolume) -> None:
     if not _is_enhanced(reference.headers):
         return
     numbers = [frame.frame_number for frame in source_frames(reference)]
-    for frame in dataset.PerFrameFunctionalGroupsSequence:
-        source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+    # Frames of several segments on one plane share one item: each is to be renumbered once.
+    sources = (
+        frame.DerivationImageSequence[0].SourceImageSequence[0] for frame in dataset.PerFrameFunctionalGroupsSequence
+    )
+    for source in {id(source): source for source in sources}.values():
         source.ReferencedFrameNumber = numbers[int(source.ReferencedFrameNumber) - 1]
 
 

@@ -58,6 +58,6 @@ def test_the_rules_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_shows_an_example_and_the_module_runs_as_a_process() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "worker.results.lint", "--help"], capture_output=True, text=True, check=True,
-        cwd=next(parent for parent in Path(__file__).resolve().parents if (parent / "worker").is_dir()),
+        cwd=next(parent for parent in Path(__file__).resolve().parents if (parent / "pyproject.toml").is_file()),
     )  # fmt: skip
     assert "quartet lint outcome/seg.dcm outcome/sr.dcm --display" in done.stdout

@@ -1,7 +1,7 @@
 """An outline that is filled gives the mask back."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.path import Path
@@ -18,6 +18,7 @@ def filled(lines: tuple[Outline, ...], shape: tuple[int, int]) -> np.ndarray:
     return (inside % 2 == 1).reshape(shape)
 
 
+@settings(deadline=None)
 @given(arrays(bool, st.tuples(st.integers(1, 7), st.integers(1, 7))))
 def test_any_mask_comes_back(mask: np.ndarray) -> None:
     assert np.array_equal(filled(outlines(mask), mask.shape), mask)
