@@ -28,7 +28,6 @@ from worker.volume.quality import require_brain
 from worker.volume.resample import IDENTITY, model_grid, to_model_grid, to_native
 from worker.volume.stack import stack
 
-
 PREVIEW = "preview.png"
 """A picture for people beside the results; never sent."""
 
