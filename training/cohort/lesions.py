@@ -13,12 +13,15 @@ from scipy import ndimage
 
 from training.cohort.fields import Float32, smooth_field
 from training.cohort.lesion_shape import Box, Form, body_distance, box_around, core_membership, membership
+from training.cohort.mass_effect import push
 from training.cohort.protocol import Site
 from training.cohort.tissues import BRAIN, INTRACRANIAL, Tissue
 from worker.volume.geometry import Grid
 
 UInt8 = NDArray[np.uint8]
 Float64 = NDArray[np.float64]
+_PUSHES_MM: Final = 4.0
+"""Lesions of a larger radius have a mass effect."""
 _COARSE: Final = 2
 """Places are drawn at every second voxel."""
 
@@ -45,7 +48,7 @@ class Lesion:
 def draw_lesions(
     tissue: UInt8, grid: Grid, rng: np.random.Generator, site: Site, count: int | None = None
 ) -> tuple[Lesion, ...]:
-    """The patient's metastases; at least one, `count` if given."""
+    """The patient's metastases; at least one, `count` if given. Large ones push `tissue` aside in place."""
     spacing = grid.spacing_mm_xyz[::-1]
     coarse = tissue[::_COARSE, ::_COARSE, ::_COARSE]
     weight, depth = _places(coarse, spacing)
@@ -184,6 +187,8 @@ def _grow(
     patient_gd: float,
 ) -> Lesion:
     reach, strength = _oedema(rng, form)
+    if form.radius_mm > _PUSHES_MM:
+        push(tissue, centre, form.radius_mm, float(rng.uniform(0.1, 0.6)), spacing)
     half = (form.radius_mm * (1.45 + form.irregularity * 2) + reach * 1.6 + 3) / np.array(spacing)
     box = box_around(_shape(tissue), centre, half)
     distance = body_distance(rng, form, box, centre, spacing)

@@ -38,6 +38,7 @@ def mni_head() -> UInt8:
     head[tissue & (grey >= white)] = Tissue.GREY
     head[tissue & (white > grey)] = Tissue.WHITE
     _deep(head, brain, inner, t1, z, y, x)
+    _sinuses(head, distance, z, y, x)
     _eyes(head, z, y, x)
     return head
 
@@ -114,9 +115,19 @@ def _deep(
         c = _index((26.0 * side, 2.0, 2.0))
         lens = ((z - c[0]) / 9) ** 2 + ((y - c[1]) / 15) ** 2 + ((x - c[2]) / 6) ** 2 < 1
         head[lens] = Tissue.CAUDATE
-    midline = (abs(x - at[2]) < 4) & (z > _index((0, 0, 0.0))[0])
-    rim = (head == Tissue.CSF) & (ndimage.uniform_filter(brain.astype(np.float32), 5) < 0.35)
-    head[midline & rim] = Tissue.SINUS
+
+
+def _sinuses(
+    head: UInt8, distance: NDArray[np.float32], z: NDArray[np.float32], y: NDArray[np.float32], x: NDArray[np.float32]
+) -> None:
+    """The superior sagittal sinus along the vault's midline, growing to the back, and the transverse sinuses."""
+    middle = _index((0.0, 0.0, 0.0))
+    shell = (distance > 0.5) & (distance < 7)
+    width = 3.0 + 2.5 * np.clip((y - middle[1] + 30) / 90, 0, 1)
+    vault = (z > middle[0] + 20) | ((y > middle[1] + 60) & (z > middle[0] - 25))
+    head[shell & vault & (abs(x - middle[2]) < width)] = Tissue.SINUS
+    level = _index((0.0, 0.0, -26.0))[0]
+    head[shell & (abs(z - level) < 4.5) & (y > middle[1] + 30)] = Tissue.SINUS
 
 
 def _eyes(head: UInt8, z: NDArray[np.float32], y: NDArray[np.float32], x: NDArray[np.float32]) -> None:

@@ -57,9 +57,9 @@ def scene_grid() -> Grid:
 
 
 def build_scene(
-    rng: np.random.Generator, site: Site, field_t: float, anatomy: Path | None, lesions: int | None = None
+    rng: np.random.Generator, site: Site, field_t: float, anatomy: Path | None, count: int | None = None
 ) -> Scene:
-    """Everything of a patient that no scanner changes."""
+    """Everything of a patient that no scanner changes; `count` metastases, or as the cohort has them."""
     head = load_anatomy(anatomy)
     grid = scene_grid()
     wide = site is Site.RANDOMISED
@@ -67,13 +67,14 @@ def build_scene(
     _soft_tissue(tissue, grid, rng)
     _pituitary(tissue)
     sinus, sinus_share = _smooth_sinus(tissue)
+    lesions = draw_lesions(tissue, grid, rng, site, count)
     dura = np.flatnonzero(_shell(tissue))
     return Scene(
         grid=grid,
         tissue=tissue,
         table=tissue_table(field_t, rng, 0.08 if wide else 0.05),
         texture=_texture(grid, rng),
-        lesions=draw_lesions(tissue, grid, rng, site, lesions),
+        lesions=lesions,
         others=draw_white_matter_lesions(tissue, grid, rng),
         vessels=draw_vessels(tissue, grid, rng),
         dura=dura,
