@@ -49,10 +49,9 @@ class ForeignPacs:
             self.process.wait(20)
             self.process = None
 
-    def received(self, kind: str = "*") -> list[Path]:
-        """Files in the order of arrival; `kind` is a prefix such as SEG or SR (storescp names files by modality)."""
-        found = [path for path in self.folder.glob(f"{kind}*") if path.is_file()]
-        return sorted(found, key=lambda path: path.stat().st_mtime_ns)
+    def received(self) -> list[Path]:
+        """Files in the order of arrival."""
+        return sorted(self.folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
 
 
 @contextmanager

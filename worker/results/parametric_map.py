@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from dicom_node.contract.messages import Product
 from worker.results import codes
 from worker.results.identity import sop_instance_uid, stamp
-from worker.results.provenance import RESEARCH_USE_ONLY, ResultContext
+from worker.results.provenance import MANUFACTURER, MODEL_NAME, RESEARCH_USE_ONLY, ResultContext
 from worker.results.source_images import bare_images, name_further_sources, restore_frame_numbers
 
 SERIES_NUMBER = 9104
@@ -37,8 +37,8 @@ def build_parametric_map(context: ResultContext) -> Dataset:
         series_number=SERIES_NUMBER,
         sop_instance_uid=sop_instance_uid(context, product),
         instance_number=1,
-        manufacturer="Quartet",
-        manufacturer_model_name="Quartet",
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MODEL_NAME,
         software_versions="0",
         device_serial_number="0",
         contains_recognizable_visual_features=False,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from worker.results import codes
 from worker.results.rule import (
     LABEL_MAP_SEGMENTATION,
     PARAMETRIC_MAP,
@@ -96,9 +97,9 @@ def _derivation_fault(frame: Dataset, display: Display | None, sop_class_uid: st
     source = first_item(derivation, "SourceImageSequence")
     if source is None:
         return "name no source image"
-    if sop_class_uid in _SEGMENTATIONS and code_value(derivation, "DerivationCodeSequence") != "113076":
+    if sop_class_uid in _SEGMENTATIONS and code_value(derivation, "DerivationCodeSequence") != codes.SEGMENTATION.value:
         return "do not say that they were derived by segmentation (113076 DCM)"
-    if code_value(source, "PurposeOfReferenceCodeSequence") != "121322":
+    if code_value(source, "PurposeOfReferenceCodeSequence") != codes.SOURCE_IMAGE.value:
         return "do not name the source image's purpose (121322 DCM)"
     if display is None:
         return ""

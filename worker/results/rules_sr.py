@@ -4,10 +4,19 @@ from collections.abc import Iterator
 
 from pydicom.dataset import Dataset
 
+from worker.results import codes
 from worker.results.provenance import RESEARCH_USE_ONLY
 from worker.results.rule import REPORTS, SEGMENTATION, Rule, Subject, code_value, first_item
 
 _NAME = "ConceptNameCodeSequence"
+_CONTEXT = (
+    codes.LANGUAGE,
+    codes.PROCEDURE_REPORTED,
+    codes.DEVICE_OBSERVER_UID,
+    codes.DEVICE_OBSERVER_NAME,
+    codes.DEVICE_OBSERVER_MANUFACTURER,
+    codes.DEVICE_OBSERVER_MODEL,
+)
 
 
 def _children(item: Dataset) -> list[Dataset]:
@@ -25,17 +34,21 @@ def _walk(item: Dataset) -> Iterator[Dataset]:
 
 
 def _groups(report: Dataset) -> list[Dataset]:
-    return [group for c in _named(_children(report), "126010") for group in _named(_children(c), "125007")]
+    return [
+        group
+        for c in _named(_children(report), codes.IMAGING_MEASUREMENTS.value)
+        for group in _named(_children(c), codes.MEASUREMENT_GROUP.value)
+    ]
 
 
 def _tracking_uid(group: Dataset) -> str:
-    return next((str(item.get("UID", "")) for item in _named(_children(group), "112040")), "")
+    return next((str(item.get("UID", "")) for item in _named(_children(group), codes.TRACKING_UID.value)), "")
 
 
 def _root(subject: Subject) -> Iterator[str]:
     report = subject.dataset
     template = first_item(report, "ContentTemplateSequence")
-    if code_value(report, _NAME) != "126000":
+    if code_value(report, _NAME) != codes.IMAGING_MEASUREMENT_REPORT.value:
         yield "its root is not an Imaging Measurement Report (126000 DCM)"
     if template is None or template.get("TemplateIdentifier") != "1500":
         yield "it does not name template 1500"
@@ -52,30 +65,28 @@ def _named_items(subject: Subject) -> Iterator[str]:
         yield f"{unnamed} content items have no name"
 
 
-def _containers(subject: Subject) -> Iterator[str]:
+def _context(subject: Subject) -> Iterator[str]:
     items = _children(subject.dataset)
-    for value, name in (("121049", "language"), ("121058", "procedure reported"), ("121012", "device observer UID"),
-                        ("121013", "device observer name"), ("121014", "device observer manufacturer"),
-                        ("121015", "device observer model")):  # fmt: skip
-        if not _named(items, value):
-            yield f"no {name} ({value} DCM)"
+    for concept in _CONTEXT:
+        if not _named(items, concept.value):
+            yield f"no {concept.meaning} ({concept.value} {concept.scheme_designator})"
 
 
 def _image_library(subject: Subject) -> Iterator[str]:
-    library = _named(_children(subject.dataset), "111028")
-    if not library or not _named(_children(library[0]), "126200"):
+    library = _named(_children(subject.dataset), codes.IMAGE_LIBRARY.value)
+    if not library or not _named(_children(library[0]), codes.IMAGE_LIBRARY_GROUP.value):
         yield "no image library with a group (111028, 126200 DCM)"
 
 
 def _measurements(subject: Subject) -> Iterator[str]:
-    if not _named(_children(subject.dataset), "126010"):
+    if not _named(_children(subject.dataset), codes.IMAGING_MEASUREMENTS.value):
         yield "no container of imaging measurements (126010 DCM)"
 
 
 def _tracking(subject: Subject) -> Iterator[str]:
     for number, group in enumerate(_groups(subject.dataset), start=1):
         names = [code_value(item, _NAME) for item in _children(group)[:2]]
-        if names != ["112039", "112040"] or not _tracking_uid(group):
+        if names != [codes.TRACKING_IDENTIFIER.value, codes.TRACKING_UID.value] or not _tracking_uid(group):
             yield f"measurement group {number} does not begin with tracking identifier and UID (112039, 112040 DCM)"
 
 
@@ -93,9 +104,17 @@ def _drawn(subject: Subject) -> Iterator[str]:
 def _group_content(subject: Subject) -> Iterator[str]:
     for number, group in enumerate(_groups(subject.dataset), start=1):
         names = {code_value(item, _NAME) for item in _children(group)}
-        missing = {"121071", "363698007", "111001", "111003"} - names
-        if "121191" in names and not names & {"121232", "121233"}:
-            missing.add("121232")
+        missing = {
+            codes.FINDING.value,
+            codes.FINDING_SITE.value,
+            codes.ALGORITHM_NAME.value,
+            codes.ALGORITHM_VERSION.value,
+        } - names
+        if codes.REFERENCED_SEGMENT.value in names and not names & {
+            codes.SOURCE_SERIES.value,
+            codes.SOURCE_IMAGE_FOR_SEGMENTATION.value,
+        }:
+            missing.add(codes.SOURCE_SERIES.value)
         if missing:
             yield f"measurement group {number} lacks {', '.join(sorted(missing))}"
 
@@ -128,7 +147,7 @@ def _referenced_segments(subject: Subject) -> Iterator[str]:
     groups = _groups(subject.dataset)
     lesions = {_tracking_uid(group) for group in groups}
     for group in groups:
-        for item in _named(_children(group), "121191"):
+        for item in _named(_children(group), codes.REFERENCED_SEGMENT.value):
             reference = first_item(item, "ReferencedSOPSequence")
             segmentation = known.get(str(reference.ReferencedSOPInstanceUID)) if reference is not None else None
             if reference is None or (known and segmentation is None):
@@ -171,7 +190,7 @@ RULES = (
          reason="a machine's report passes for a signed one"),
     Rule(id="SR-NAMES", viewers=("OHIF",), classes=REPORTS, check=_named_items,
          reason="a content item without a name is a TypeError"),
-    Rule(id="SR-CONTEXT", viewers=("standard", "dcmqi"), classes=REPORTS, check=_containers,
+    Rule(id="SR-CONTEXT", viewers=("standard", "dcmqi"), classes=REPORTS, check=_context,
          reason="TID 1500 asks for language, observer and procedure"),
     Rule(id="SR-IMAGE-LIBRARY", viewers=("OHIF",), classes=REPORTS, check=_image_library,
          reason="older releases crash without one"),
