@@ -184,6 +184,7 @@ def write_config(
     reserve_bytes: int = 1_000_000,
     lease_s: float = 30.0,
     jobs: str = "",
+    peers: Sequence[str] = ("TEST",),
 ) -> None:
     """quartet.toml of a node in a hurry. destinations: AE title -> loopback port; jobs: more lines of [jobs]."""
     if weights is None:
@@ -195,13 +196,14 @@ def write_config(
         f'[[destinations]]\nname = "{ae.lower()}"\nae_title = "{ae}"\nport = {port}\ntimeout_s = 20.0\n'
         for ae, port in (destinations or {}).items()
     )
+    allowed = ", ".join(f'{{ ae_title = "{ae}", addresses = ["127.0.0.1"] }}' for ae in peers)
     node.config.write_text(
         f"""
 [association]
 ae_title = "{NODE_AE}"
 host = "{LOOPBACK}"
 port = {node.port}
-peers = [{{ ae_title = "TEST", addresses = ["127.0.0.1"] }}]
+peers = [{allowed}]
 drain_s = 20.0
 [storage]
 root = "{root}"
