@@ -18,7 +18,7 @@ from support.studies import BALLS_MM, SPACING_MM_ZYX, write_study
 from dicom_node.broker import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
-MEASUREMENT_GROUP = "125007"
+REFERENCED_SEGMENT = "121191"
 
 
 def test_a_study_routed_by_orthanc_has_seg_and_sr_in_orthanc(tmp_path: Path) -> None:
@@ -26,7 +26,9 @@ def test_a_study_routed_by_orthanc_has_seg_and_sr_in_orthanc(tmp_path: Path) -> 
     port = free_port()
     with (
         running_orthanc(tmp_path / "orthanc", quartet_port=port) as orthanc,
-        running_node(tmp_path / "node", port=port, peers=(AE_TITLE,), destinations={AE_TITLE: orthanc.dicom_port}),
+        running_node(
+            tmp_path / "node", port=port, peers=("TEST", AE_TITLE), destinations={AE_TITLE: orthanc.dicom_port}
+        ),
     ):
         route(orthanc, study.files)
         results = {kind: wait_for_series(orthanc, study.study_uid, kind) for kind in ("SEG", "SR")}
@@ -40,10 +42,13 @@ def test_a_study_routed_by_orthanc_has_seg_and_sr_in_orthanc(tmp_path: Path) -> 
         assert mask.voxels[index[2], index[1], index[0]]
     assert mask.grid.spacing_mm_xyz == pytest.approx(SPACING_MM_ZYX[::-1])
     report, segmentation = dcmread(paths["SR"]), dcmread(paths["SEG"])
-    assert len(groups(report)) == len(BALLS_MM)
+    assert len(lesion_items(report)) == len(BALLS_MM)
     assert str(segmentation.SOPInstanceUID) in str(report)
     assert report.StudyInstanceUID == segmentation.StudyInstanceUID == study.study_uid
-    assert len(read_measurements(paths["SR"], tmp_path)["Measurements"]) == len(BALLS_MM)
+    groups = read_measurements(paths["SR"], tmp_path)["Measurements"]
+    segmented = [group for group in groups if group.get("segmentationSOPInstanceUID")]
+    assert {str(group["segmentationSOPInstanceUID"]) for group in segmented} == {str(segmentation.SOPInstanceUID)}
+    assert len(segmented) == len(BALLS_MM)
 
 
 def route(orthanc: Orthanc, files: tuple[Path, ...]) -> None:
@@ -81,11 +86,11 @@ def retrieve(orthanc: Orthanc, study_uid: str, series_uid: str) -> bytes:
     return content
 
 
-def groups(report: Dataset) -> list[Dataset]:
-    """The measurement groups (125007, DCM) anywhere in a report."""
+def lesion_items(item: Dataset) -> list[Dataset]:
+    """The items Referenced Segment (121191, DCM) below an item: one for each lesion (TID 1411)."""
     found = []
-    for item in report.get("ContentSequence", ()):
-        if item.ConceptNameCodeSequence[0].CodeValue == MEASUREMENT_GROUP:
-            found.append(item)
-        found += groups(item)
+    for child in item.get("ContentSequence", ()):
+        if child.ConceptNameCodeSequence[0].CodeValue == REFERENCED_SEGMENT:
+            found.append(child)
+        found += lesion_items(child)
     return found

@@ -43,7 +43,7 @@ class OhifViewer:
         self._page.wait_for_timeout(SETTLE_MS)
 
     def show_images(self, description: str) -> None:
-        """Open an image series by its description. OHIF lays a SEG over whatever is open, seen on its own series only."""
+        """Open an image series by its description. OHIF lays a SEG over what is open; it shows on its own series."""
         listed = self._page.locator("[data-cy=study-browser-thumbnail]").filter(has_text=description).first
         series = "services.displaySetService.getActiveDisplaySets().filter(d => d.SeriesDescription == wanted)"
         shown = f"{series}.some(d => {_VIEWPORT}?.getImageIds?.()[0]?.includes('/' + d.SeriesInstanceUID + '/'))"
