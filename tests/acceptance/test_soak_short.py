@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SOAK = Path(__file__).resolve().parents[1] / "soak" / "soak.py"
-ROUNDS = 6
+ROUNDS = 3
 
 
 @pytest.mark.slow

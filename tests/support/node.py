@@ -8,12 +8,14 @@
 The weights are those of support.firing_weights, so a study of support.studies takes seconds.
 """
 
+import gc
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -93,6 +95,9 @@ class Node:
         entity.connection_timeout = 2
         association = entity.associate(LOOPBACK, self.port, ae_title=NODE_AE)
         if not association.is_established:
+            _end(association)
+            del association
+            sweep()
             return False
         status = association.send_c_echo()
         association.release()
@@ -106,6 +111,9 @@ class Node:
         entity.add_requested_context(MRImageStorage, ["1.2.840.10008.1.2.1"])
         association = entity.associate(LOOPBACK, self.port, ae_title=called)
         if not association.is_established:
+            _end(association)
+            del association
+            sweep()
             return [-1] * len(files)
         statuses = []
         for file in files:
@@ -226,6 +234,19 @@ beat_s = 1.0
 {more}
 """
     )
+
+
+def _end(association: Any) -> None:
+    """Wait for the thread of an association that failed."""
+    if association.ident is not None:
+        association.join(2)
+
+
+def sweep() -> None:
+    """Free the socket of a failed association: pynetdicom leaves it open in a cycle, for pytest to stumble over."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def listens(port: int) -> bool:
