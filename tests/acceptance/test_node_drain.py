@@ -19,4 +19,4 @@ def test_a_node_that_is_stopped_or_killed_in_the_middle_loses_nothing() -> None:
     words = ["-m", "pytest", "-q", "-p", "no:unraisableexception", str(CASES)]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    assert "2 passed" in done.stdout
+    assert done.stdout.startswith("..")
