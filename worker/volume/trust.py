@@ -25,9 +25,9 @@ SMALLEST_OVERLAP = 0.6
 SMALLEST_EDGE_AGREEMENT = 0.54
 """Weighted mean of the squared cosine of both gradients. Real pairs of one head: .58 and more, thick slices too;
 another head, or a mirrored one: .51 at most; chance: 1/3."""
-SMALLEST_PEAK = 1.35
-"""Agreement above chance here, over the best 6 mm away. Real pairs of one head: 1.57 and more; slices of 5 mm,
-synthetic: 1.39 and more; others: up to 1.3."""
+SMALLEST_PEAK = 1.2
+"""Agreement above chance here, over the best 6 mm away. Real pairs of one head: 1.57 and more; synthetic
+ones, thick or lesioned: 1.3 and more. Alone it does not tell another head (up to 1.3): the edges do."""
 LARGEST_OFFSET_MM = 1.5
 """How far away the edges would agree best, by parabolas along the axes. Aligned: up to 1.0; 2 mm off: 1.5 and more."""
 
