@@ -32,7 +32,7 @@ EXAMPLE = """examples
   python -m training.train --data patients --out runs/ild                  train; the same line again goes on
   python -m training.train --data patients --out runs/dlv3 --without-dropout --architecture deeplabv3_resnet50
   torchrun --nproc-per-node 4 -m training.train --data patients --out runs/ild
-  python -m training.export runs/ild --validation val --version 1 --out weights   weights for worker.weights of quartet.toml
+  python -m training.export runs/ild --validation val --version 1 --out weights   for worker.weights
 """
 
 

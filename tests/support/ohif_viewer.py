@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from support.ohif import Page
 
-PATIENCE_MS = 240_000
+PATIENCE_MS = 60_000
 """WebGL in software on a busy machine is slow."""
 SETTLE_MS = 2000
 """A double click before an image has settled can be lost: OHIF then goes back to that image."""
