@@ -33,8 +33,6 @@ KEPT_METRICS = {
     "fp_10mm3": "fp_10mm3_per_patient",
 }
 """Names in training/scores -> names in the card."""
-FIXED = "half"
-"""Rule of the thresholds that needs no validation patients: 0.5, for weights whose Dice is flat over the threshold."""
 MAX_BYTES = 30_000_000
 """Of served weights in the repository."""
 EXAMPLE = """example
@@ -63,12 +61,8 @@ def run(given: argparse.Namespace) -> None:
         predictor.card = replace(predictor.card, mirror=True)
     card = replace(predictor.card, version=given.version, data=tuple(given.data_source) or checkpoint.card.data)
     card = replace(card, name=given.name or card.name)
-    if given.rule == FIXED:
-        found, rule = {subset_name(flags): 0.5 for flags in all_subsets()}, "0.5 throughout, not calibrated"
-    else:
-        found = calibrate(predictor, _patients(given.validation, "calibrate"), all_subsets(), given.rule)
-        rule = f"{given.rule} on {_count(given.validation)} validation patients"
-    card = with_thresholds(card, found, rule)
+    found = calibrate(predictor, _patients(given.validation, "calibrate"), all_subsets(), given.rule)
+    card = with_thresholds(card, found, f"{given.rule} on {_count(given.validation)} validation patients")
     predictor.card = card
     if given.test:
         results = evaluate(predictor, _patients(given.test, "measure"), all_subsets())
@@ -144,13 +138,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", type=Path, help="--out of training.train, or a folder of weights")
-    parser.add_argument("--validation", type=Path, nargs="*", default=[], help="patients that set the thresholds")
+    parser.add_argument("--validation", type=Path, nargs="+", required=True, help="patients that set the thresholds")
     parser.add_argument("--test", type=Path, nargs="*", default=[], help="patients that expected metrics come from")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument(
         "--report", type=Path, default=None, help="folder of the measurements (default: OUT/evaluation)"
     )
-    parser.add_argument("--rule", choices=[*sorted(RULES), FIXED], default="dice", help="of the thresholds")
+    parser.add_argument("--rule", choices=sorted(RULES), default="dice", help="of the thresholds (default dice)")
     parser.add_argument("--name", default="", help="name of the model (default: that of the run)")
     parser.add_argument("--version", required=True)
     parser.add_argument("--mirror", action="store_true", help="serve the mean with the mirror image: twice the time")

@@ -102,14 +102,13 @@ def _unprocessed(details: Mapping[str, StudyDetail | None]) -> list[str]:
 
 
 def _uncovered(ledger: Ledger, details: Mapping[str, StudyDetail | None]) -> list[str]:
-    """The newest finished snapshot of each study holds all of its series, used or rejected with a reason."""
+    """The newest finished snapshot of each study holds all of its series."""
     lines = []
     for uid, detail in details.items():
         finished = [job for job in detail.jobs if job.state is JobState.COMPLETED] if detail else []
-        slots = finished[0].outcome.slots if finished and finished[0].outcome else ()
-        held = sum(use.state != "missing" for use in slots)
-        if held != len(ledger.studies[uid].series):
-            lines.append(f"study {uid}: {held} sequences in the result of {len(ledger.studies[uid].series)} sent")
+        used = sum(use.state == "used" for use in finished[0].outcome.slots) if finished and finished[0].outcome else 0
+        if used != len(ledger.studies[uid].series):
+            lines.append(f"study {uid}: {used} sequences used of {len(ledger.studies[uid].series)} sent")
     return lines
 
 
