@@ -53,20 +53,30 @@ class Steps(Dataset[Batch]):
         count = max(1, round(configuration.batch * (configuration.crop_px / size) ** 2))
         read = SIZE_PX if full else 8 * round(size * MARGIN / 8)
         crops = [self._crop(rng, read) for _ in range(count)]
-        ratio = torch.from_numpy(np.stack([crop.ratio for crop in crops]))
-        target = torch.from_numpy(np.stack([crop.target for crop in crops]))
-        brain = torch.from_numpy(np.stack([crop.brain for crop in crops]))
-        ratio, target = augment(ratio, target, brain, configuration.augmentation, size, generator)
         available = torch.tensor([crop.available for crop in crops])
-        return Batch(inputs=self._encode(ratio, available, generator), target=target)
+        present = draw_subsets(configuration.subset_law, available, generator)
+        owner, slot = present.nonzero(as_tuple=True)
+        source = _misfiled(available, configuration.augmentation.misfiled, generator)[owner, slot]
+        rows = zip(owner.tolist(), source.tolist(), strict=True)
+        series, target = augment(
+            torch.from_numpy(np.stack([crops[sample].ratio(sequence) for sample, sequence in rows])),
+            owner,
+            torch.from_numpy(np.stack([crop.target for crop in crops])),
+            torch.from_numpy(np.stack([crop.brain for crop in crops])),
+            configuration.augmentation,
+            size,
+            generator,
+        )
+        return Batch(inputs=self._encode(series, owner, slot, present), target=target)
 
-    def _encode(self, ratio: Tensor, available: Tensor, generator: torch.Generator) -> Tensor:
-        encoded = torch.from_numpy(self.configuration.normalisation.encode(ratio.numpy())).flatten(1, 2)
-        present = draw_subsets(self.configuration.subset_law, available, generator)
+    def _encode(self, series: Tensor, owner: Tensor, slot: Tensor, present: Tensor) -> Tensor:
+        encoded = torch.zeros(len(present), len(SEQUENCES), *series.shape[1:])
+        encoded[owner, slot] = torch.from_numpy(self.configuration.normalisation.encode(series.numpy()))
+        stack = encoded.flatten(1, 2)
         if self.configuration.subset_law != "none":
-            encoded = drop_sequences(encoded, present)
+            stack = drop_sequences(stack, present)
         rows = [SEQUENCES.index(name) for name in self.configuration.sequences]
-        chosen: Tensor = encoded.unflatten(1, (len(SEQUENCES), SLICES))[:, rows].flatten(1, 2)
+        chosen: Tensor = stack.unflatten(1, (len(SEQUENCES), SLICES))[:, rows].flatten(1, 2)
         return chosen
 
     def _crop(self, rng: np.random.Generator, size: int) -> "_Crop":
@@ -75,15 +85,40 @@ class Steps(Dataset[Batch]):
         return _cut(patient, _place(patient, rng, size, about_lesion), size)
 
 
+def _misfiled(available: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """(N, 4) which sequence each slot is filled with: itself, or the two post-Gd ones of some samples exchanged.
+
+    Sites call them as they like, and sets do not say.
+    """
+    source = torch.arange(len(SEQUENCES)).repeat(len(available), 1)
+    pair = [SEQUENCES.index("BRAVO"), SEQUENCES.index("POST_CUBE")]
+    swapped = (torch.rand(len(available), generator=generator) < probability) & available[:, pair].all(dim=1)
+    source[swapped, pair[0]], source[swapped, pair[1]] = pair[1], pair[0]
+    return source
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Crop:
-    ratio: NDArray[np.float32]
-    """(4, 5, size, size) in medians."""
+    patient: Patient
+    place: tuple[slice, slice, slice]
+    """Where it lies in the patient's arrays."""
+    inside: slice
+    """Which of the five slices the patient has."""
     target: NDArray[np.float32]
     """(1, size, size)"""
     brain: NDArray[np.float32]
     """(5, size, size); -1 throughout where not known."""
-    available: tuple[bool, ...]
+
+    @property
+    def available(self) -> tuple[bool, ...]:
+        return self.patient.available
+
+    def ratio(self, sequence: int) -> NDArray[np.float32]:
+        """(5, size, size) of one sequence in medians; zeros beyond the volume."""
+        ratio = np.zeros(self.brain.shape, dtype=np.float32)
+        scale = np.float32(1 / self.patient.references[sequence])
+        ratio[self.inside] = self.patient.stack[sequence][self.place] * scale
+        return ratio
 
 
 def _place(patient: Patient, rng: np.random.Generator, size: int, about_lesion: bool) -> tuple[int, int, int]:
@@ -103,12 +138,9 @@ def _cut(patient: Patient, centre_zyx: tuple[int, int, int], size: int) -> _Crop
     rows, columns = slice(first[1], first[1] + size), slice(first[2], first[2] + size)
     low, high = max(0, first[0]), min(patient.mask.shape[0], first[0] + SLICES)
     inside = slice(low - first[0], high - first[0])
-    ratio = np.zeros((len(SEQUENCES), SLICES, size, size), dtype=np.float32)
-    scale = np.array([1 / r for r in patient.references], dtype=np.float32)[:, None, None, None]
-    ratio[:, inside] = patient.stack[:, low:high, rows, columns] * scale
     brain = np.full((SLICES, size, size), -1, dtype=np.float32)
     if patient.brain is not None:
         brain[:] = 0
         brain[inside] = patient.brain[low:high, rows, columns]
     target = (patient.mask[z, rows, columns] > 0).astype(np.float32)[None]
-    return _Crop(ratio=ratio, target=target, brain=brain, available=patient.available)
+    return _Crop(patient=patient, place=(slice(low, high), rows, columns), inside=inside, target=target, brain=brain)

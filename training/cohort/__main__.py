@@ -1,18 +1,13 @@
 """`python -m training.cohort`: make synthetic patients, in parallel, with a progress bar."""
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
-import SimpleITK as sitk
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from dicom_node.contract.slots import SequenceSlot
 from training.cohort.cache import write_cached
+from training.cohort.crew import run
 from training.cohort.patient import Options
 from training.cohort.pictures import write_pictures
 from training.cohort.protocol import Site
@@ -88,36 +83,6 @@ def pictures(out: Out, patients: Patients = 10, site: Where = Site.A, seed: Seed
     Example: python -m training.cohort pictures --out page.png --patients 10 --site randomised
     """
     write_pictures(out, list(range(seed, seed + patients)), site, Options(anatomy=anatomy))
-
-
-Writer = Callable[[Path, int, Site, Options], Path]
-
-
-def run(writer: Writer, work: Iterable[tuple[Path, int]], site: Site, options: Options, jobs: int) -> None:
-    """Write every (folder, seed), `jobs` at a time. The first failure ends the run with its traceback."""
-    todo = list(work)
-    columns = (TextColumn("patients"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
-        bar = progress.add_task("patients", total=len(todo))
-        if jobs == 1:
-            for folder, seed in todo:
-                writer(folder, seed, site, options)
-                progress.advance(bar)
-            return
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-            call = partial(_write, writer, site, options)
-            for future in as_completed([pool.submit(call, folder, seed) for folder, seed in todo]):
-                future.result()
-                progress.advance(bar)
-
-
-def _write(writer: Writer, site: Site, options: Options, folder: Path, seed: int) -> Path:
-    return writer(folder, seed, site, options)
-
-
-def _one_thread() -> None:
-    """Processes are the parallelism: one thread each."""
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 
 
 if __name__ == "__main__":
