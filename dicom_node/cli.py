@@ -148,6 +148,14 @@ def send(
     raise typer.Exit(doctor.print_send(_settings(config), files, to, console))
 
 
+@app.command(epilog="example: quartet conformance --config quartet.toml > conformance.md")
+def conformance(config: Config = DEFAULT_CONFIG) -> None:
+    """Print the DICOM conformance statement (PS3.2) of this configuration, as Markdown."""
+    from dicom_node.conformance.statement import statement
+
+    typer.echo(statement(_settings(config)), nl=False)
+
+
 @config_app.command("check", epilog="example: quartet config check --config /etc/quartet/quartet.toml")
 def config_check(config: Config = DEFAULT_CONFIG) -> None:
     """Tell whether the configuration can be used: keys, storage root, port, weights."""
