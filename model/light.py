@@ -18,6 +18,8 @@ WIDTHS = (32, 64, 96)
 ATROUS_WIDTH = 48
 DILATIONS = (2, 4, 8)
 """At 1/8: 16, 32 and 64 px, so up to 12 cm of context."""
+GLANCE = 4
+"""Every so many pixels are looked at to tell whether a sequence holds anything: all of them cost a seventh of a step."""
 PRIOR_LOGIT = -4.0
 """Start of the last bias: a lesion voxel is rare."""
 
@@ -51,7 +53,8 @@ class LightNetwork(nn.Module):
 
     def forward(self, stack: Tensor) -> Tensor:
         """See the class."""
-        filled = stack.unflatten(1, (self.sequences, SLICES)).abs().amax(dim=(2, 3, 4)) > 0
+        seen = stack[:, :, ::GLANCE, ::GLANCE].unflatten(1, (self.sequences, SLICES))
+        filled = seen.abs().amax(dim=(2, 3, 4)) > 0
         gain, offset = self.steer(filled.to(stack.dtype))[:, :, None, None].chunk(2, dim=1)
         stem = torch.relu(self.stem_norm(self.stem(stack)) * (1 + gain) + offset)
         half = stem + self.encode_half(stem)

@@ -71,9 +71,9 @@ class Configuration:
     gradient_norm: float = 5.0
     average: float = 0.999
     """Decay of the running mean of the weights, which is what is validated and exported."""
-    positive_weight: float = 3.0
-    """Of lesion voxels in the cross-entropy."""
-    tversky_alpha: float = 0.6
+    positive_weight: float = 1.0
+    """Of lesion voxels in the cross-entropy; above 1 probabilities crowd near 1 and so do the best thresholds."""
+    tversky_alpha: float = 0.5
     """Weight of missed voxels; 1 - alpha of false ones."""
     tversky_gamma: float = 1.0
     """Exponent of the Tversky loss; the Oslo reimplementation of ILD has 4/3."""

@@ -23,7 +23,7 @@ from training import figures
 from training.cases.case import CaseError
 from training.cases.challenge import SlotChoice
 from training.prepare import KINDS, Patient, Source, open_source
-from training.scores import PatientScores, Roc, dice_threshold, roc, score, youden_threshold
+from training.scores import Float32, PatientScores, Roc, dice_threshold, roc, score, youden_threshold
 from training.statistics import sensitivity_by_size, summarise, table
 from worker.errors import WorkerError
 from worker.inference.predict import Predictor, default_weights
@@ -40,6 +40,21 @@ class SubsetResult:
     names: list[str] = field(default_factory=list)
     scores: list[PatientScores] = field(default_factory=list)
     rocs: list[Roc] = field(default_factory=list)
+
+    def add(self, patient: Patient, probability: Float32) -> None:
+        """Score one patient with a truth; `probability` lies on the truth's grid."""
+        assert patient.truth is not None
+        self.names.append(patient.name)
+        self.rocs.append(roc(probability, patient.truth, patient.measured))
+        self.scores.append(
+            score(
+                probability,
+                patient.truth,
+                patient.measured,
+                threshold=self.threshold,
+                voxel_volume_mm3=patient.truth_grid.voxel_volume_mm3,
+            )
+        )
 
     def as_json(self) -> dict[str, object]:
         """Summary, sensitivity by size and each patient's scores as plain values; what is undefined is null."""
@@ -70,7 +85,7 @@ def evaluate(
             if name not in results:
                 chosen = threshold(present) if threshold is not None else predictor.identity(present).threshold
                 results[name] = SubsetResult(threshold=chosen)
-            _score_one(predictor, patient, present, results[name])
+            results[name].add(patient, patient.on_truth(predictor.predict(patient.stack, present)))
     return results
 
 
@@ -84,26 +99,15 @@ def _subsets_of(patient: Patient, subsets: Sequence[Present] | None) -> list[Pre
     ]
 
 
-def _score_one(predictor: Predictor, patient: Patient, present: Present, result: SubsetResult) -> None:
-    assert patient.truth is not None
-    probability = patient.on_truth(predictor.predict(patient.stack, present))
-    result.names.append(patient.name)
-    result.rocs.append(roc(probability, patient.truth, patient.measured))
-    result.scores.append(
-        score(
-            probability,
-            patient.truth,
-            patient.measured,
-            threshold=result.threshold,
-            voxel_volume_mm3=patient.truth_grid.voxel_volume_mm3,
-        )
-    )
-
-
 def calibrate(
     predictor: Predictor, patients: Iterable[Patient], subsets: Sequence[Present], rule: str = "youden"
 ) -> dict[str, float]:
     """The threshold of each subset by a rule of `RULES`, from validation patients that have its sequences."""
+    return {name: RULES[rule](found) for name, found in curves(predictor, patients, subsets).items()}
+
+
+def curves(predictor: Predictor, patients: Iterable[Patient], subsets: Sequence[Present]) -> dict[str, list[Roc]]:
+    """The ROC of each patient that has a lesion, by subset."""
     rocs: dict[str, list[Roc]] = {}
     for patient in patients:
         if patient.truth is None or not patient.truth.any():
@@ -111,7 +115,7 @@ def calibrate(
         for present in _subsets_of(patient, subsets):
             probability = patient.on_truth(predictor.predict(patient.stack, present))
             rocs.setdefault(subset_name(present), []).append(roc(probability, patient.truth, patient.measured))
-    return {name: RULES[rule](found) for name, found in rocs.items()}
+    return rocs
 
 
 def write_report(out: Path, title: str, results: dict[str, SubsetResult]) -> None:
@@ -194,7 +198,7 @@ def run(given: argparse.Namespace, console: Console) -> None:
     write_report(given.out, f"{predictor.card.name} {predictor.card.version} on {given.cases[0]}", results)
     figures.write_curves({name: result.rocs for name, result in results.items()}, given.out)
     figures.write_boxes({name: result.scores for name, result in results.items()}, given.out)
-    figures.write_mosaic(_mosaic_rows(predictor, source, threshold), given.out)
+    figures.write_mosaic(mosaic_rows(predictor, source, threshold), given.out)
     console.print((given.out / "table.md").read_text(), markup=False)
     console.print(f"report in {given.out}")
 
@@ -206,9 +210,8 @@ def _shown(source: Source, what: str, console: Console) -> Iterable[Patient]:
 MOSAIC_ROWS = 6
 
 
-def _mosaic_rows(
-    predictor: Predictor, source: Source, threshold: Callable[[Present], float]
-) -> list[figures.MosaicRow]:
+def mosaic_rows(predictor: Predictor, source: Source, threshold: Callable[[Present], float]) -> list[figures.MosaicRow]:
+    """Fig. 1's rows: the slice of the first patients that shows most of their lesions."""
     rows = []
     for index in range(min(MOSAIC_ROWS, len(source.names))):
         patient = source.get(index)

@@ -67,12 +67,7 @@ def run(given: argparse.Namespace) -> None:
     place = _place(given.device)
     given.out.mkdir(parents=True, exist_ok=True)
     configuration = _configuration(given)
-    patients = {folder.name: open_patient(folder) for folder in patient_folders(given.data)}
-    if len(patients) < 2:
-        raise ValueError(
-            f"{given.data} holds {len(patients)} patients (NAME/stack.npy and mask.npy); two are the least"
-        )
-    chosen = _split(given, patients)
+    patients, chosen = _patients(given)
     if place.first:
         (given.out / "configuration.json").write_text(to_json(configuration))
         (given.out / "split.json").write_text(json.dumps(asdict(chosen), indent=1) + "\n")
@@ -175,13 +170,33 @@ def _configuration(given: argparse.Namespace) -> Configuration:
     return replace(base, **{name: getattr(given, name) for name in names if getattr(given, name) is not None})
 
 
-def _split(given: argparse.Namespace, patients: dict[str, Patient]) -> Split:
+def _patients(given: argparse.Namespace) -> tuple[dict[str, Patient], Split]:
+    """All patients by name, and who trains and validates. Those of --validate-on are called FOLDER/NAME."""
+    patients = {folder.name: open_patient(folder) for data in given.data for folder in patient_folders(data)}
+    count = sum(len(patient_folders(data)) for data in given.data)
+    if count != len(patients):
+        raise ValueError("two folders of --data hold a patient of the same name: rename one")
+    trained = tuple(patients)
+    for data in given.validate_on:
+        patients |= {f"{data.name}/{folder.name}": open_patient(folder) for folder in patient_folders(data)}
+    if len(patients) < 2:
+        where = " ".join(str(data) for data in given.data)
+        raise ValueError(f"{where} holds {len(patients)} patients (NAME/stack.npy and mask.npy); two are the least")
     saved = given.split or given.out / "split.json"
     if saved.exists():
         raw = json.loads(saved.read_text())
-        return Split(**{name: tuple(raw[name]) for name in ("train", "validation", "test")})
+        return patients, _known(Split(**{name: tuple(raw[name]) for name in ("train", "validation", "test")}), patients)
+    if given.validate_on:
+        return patients, Split(train=trained, validation=tuple(n for n in patients if n not in trained), test=())
     sites = {name: patient.site for name, patient in patients.items()}
-    return split(sites, validation=given.validation, test=given.test, train_site=given.train_site)
+    return patients, split(sites, validation=given.validation, test=given.test, train_site=given.train_site)
+
+
+def _known(chosen: Split, patients: dict[str, Patient]) -> Split:
+    missing = [name for name in (*chosen.train, *chosen.validation) if name not in patients]
+    if missing:
+        raise ValueError(f"the split names patients that are not in --data or --validate-on: {', '.join(missing[:5])}")
+    return chosen
 
 
 def _progress(*, disable: bool) -> Progress:
@@ -197,7 +212,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     defaults = Configuration()
-    parser.add_argument("--data", type=Path, required=True, help="folder of NAME/{stack,mask,brain}.npy")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of NAME/{stack,mask,brain}.npy")
+    parser.add_argument("--validate-on", type=Path, nargs="*", default=[], help="folders whose patients validate")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; one that exists goes on")
     parser.add_argument("--without-dropout", action="store_true", help="the comparator: three sequences, no dropout")
     parser.add_argument("--architecture", choices=ARCHITECTURES, help=f"default {defaults.architecture}")

@@ -92,6 +92,20 @@ def test_the_comparator_trains_by_one_option(data, tmp_path):
     assert card.subset_law is SubsetLaw.NONE
 
 
+def test_another_folder_may_validate(data, tmp_path, capsys):
+    run = ["--data", str(data), "--validate-on", str(data), "--out", str(tmp_path), *SMALL, "--steps", "2"]
+    assert main(run) == 0
+    chosen = json.loads((tmp_path / "split.json").read_text())
+    assert chosen["validation"] == [f"{data.name}/{name}" for name in chosen["train"]]
+    assert main(["--data", str(data), "--out", str(tmp_path), *SMALL]) == 2
+    assert "--validate-on" in capsys.readouterr().err
+
+
+def test_two_folders_with_one_name_are_refused(data, tmp_path, capsys):
+    assert main(["--data", str(data), str(data), "--out", str(tmp_path), *SMALL]) == 2
+    assert "same name" in capsys.readouterr().err
+
+
 def test_no_patients_is_one_plain_line(tmp_path, capsys):
     assert main(["--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert "two are the least" in capsys.readouterr().err
