@@ -13,6 +13,10 @@ from dicom_node.contract.messages import QUEUE_NAME
 VISIBILITY_TIMEOUT_S = 21_600
 """Above the longest task; a shorter one makes Redis hand out a running task twice."""
 
+CHILD_START_S = 600.0
+"""The child loads the model before it reports for duty. By default Celery kills one that has not done so after 4 s, and
+the next one likewise: on a busy machine no worker ever came up."""
+
 
 def make_app(broker_url: str, *, soft_time_limit_s: float = 1500.0, time_limit_s: float = 1800.0) -> Any:
     """A Celery app that takes doorbells of `QUEUE_NAME` one at a time."""
@@ -30,6 +34,7 @@ def make_app(broker_url: str, *, soft_time_limit_s: float = 1500.0, time_limit_s
         broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT_S},
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        worker_proc_alive_timeout=CHILD_START_S,
         worker_soft_shutdown_timeout=60.0,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,

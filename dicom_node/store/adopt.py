@@ -4,6 +4,7 @@ Called at start, before the receiver listens. An object whose file was renamed i
 acknowledged, so it is never deleted; a damaged one is moved to quarantine/. A file in incoming/ never was acknowledged.
 """
 
+import fcntl
 import hashlib
 import logging
 import mmap
@@ -21,15 +22,23 @@ log = logging.getLogger(__name__)
 
 
 def sweep(store: InstanceStore) -> int:
-    """Remove what a dead receiver left half-written; gives their number. Only while no receiver runs."""
-    left = [path for path in (store.root / INCOMING).iterdir() if path.is_file()]
-    for path in left:
-        path.unlink(missing_ok=True)
-    if left:
+    """Remove what dead receivers left half-written; gives their number. What is locked is being written and stays."""
+    removed = sum(_remove_unlocked(path) for path in (store.root / INCOMING).iterdir() if path.is_file())
+    if removed:
         log.info(
-            "Removed half-written objects that were never acknowledged", extra={"action": "sweep", "files": len(left)}
+            "Removed half-written objects that were never acknowledged", extra={"action": "sweep", "files": removed}
         )
-    return len(left)
+    return removed
+
+
+def _remove_unlocked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+    except (BlockingIOError, FileNotFoundError):  # a colleague writes it, or has just finished it
+        return False
+    return True
 
 
 def unrecorded(

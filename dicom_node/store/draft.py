@@ -1,11 +1,13 @@
 """One object on its way to disk: it grows as fragments arrive, then becomes durable, or vanishes.
 
 Made by `InstanceStore.draft` for the receiver. A small object stays in memory until it is committed; a large one spills
-into a file, so that memory stays bounded whatever arrives.
+into a file, so that memory stays bounded whatever arrives. That file is locked while its receiver lives, so that one
+that starts beside it on the same store (adopt.sweep) leaves it alone.
 """
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import mmap
 import os
@@ -112,6 +114,7 @@ class Draft:
     def _create(self) -> None:
         self._path = self._root / INCOMING / f"{uuid4().hex}.part"
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
         self._write(memoryview(self._head))
 
     def _write(self, chunk: Buffer) -> None:

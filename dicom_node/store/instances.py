@@ -1,14 +1,17 @@
 """The instances of the node on disk.
 
     <root>/instances/ab/<sha256 of the data set>.dcm    durable, acknowledged or about to be
-    <root>/incoming/<our id>.part                       on its way; never acknowledged, so removed at start
+    <root>/incoming/<our id>.part                       on its way; never acknowledged, so removed at start once
+                                                        its writer is dead
     <root>/quarantine/                                  damaged files, kept for a person
 
 Called by the receiver (write) and at start (prepare). Files are named by our own hash, never by what a peer sent.
 """
 
+import fcntl
 import os
 from pathlib import Path
+from uuid import uuid4
 
 from dicom_node.contract.job_folder import sync_folder
 from dicom_node.errors import StoreError
@@ -22,7 +25,7 @@ QUARANTINE = "quarantine"
 
 
 class InstanceStore:
-    """Objects as files under a root. Safe for many threads; one receiver process writes, many processes read."""
+    """Objects as files under a root. Safe for many threads and for many processes, on machines that share locks."""
 
     def __init__(self, root: Path, reserve_bytes: int) -> None:
         """reserve_bytes: below so much free space nothing more is taken, so that catalog and results keep room."""
@@ -30,7 +33,7 @@ class InstanceStore:
         self.reserve_bytes = reserve_bytes
 
     def prepare(self) -> None:
-        """Make the folders, durable, and try to write. Raises `StoreUnusable` with what to do."""
+        """Make the folders, durable, and try to write and to lock. Raises `StoreUnusable` with what to do."""
         try:
             for name in (INCOMING, QUARANTINE, INSTANCES):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
@@ -38,14 +41,20 @@ class InstanceStore:
                 (self.root / INSTANCES / f"{number:02x}").mkdir(exist_ok=True)
             sync_folder(self.root / INSTANCES)
             sync_folder(self.root)
-            probe = self.root / INCOMING / f"probe-{os.getpid()}"
-            probe.write_bytes(b"")
-            probe.unlink()
+            self._try_to_write()
         except OSError as error:
             raise StoreUnusable(
                 f"the storage root {self.root} cannot be written ({os.strerror(error.errno or 0)}): "
                 "give the user that runs Quartet write access, or set storage.root to another folder"
             ) from error
+
+    def _try_to_write(self) -> None:
+        """As a draft does: several receivers may share the root, so a file is locked while it is written."""
+        probe = self.root / INCOMING / f"{uuid4().hex}.part"
+        with probe.open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(b"probe")
+        probe.unlink()
 
     def free_bytes(self) -> int:
         """Room for us on the file system of the root. Raises `StoreError` where it cannot be asked."""

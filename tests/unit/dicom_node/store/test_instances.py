@@ -98,6 +98,20 @@ def test_adoption_gives_what_the_receiver_gave(store: InstanceStore) -> None:
     assert one.headers["SeriesDescription"] == "Ax 3D BRAVO +C"
 
 
+def test_a_second_receiver_on_the_store_leaves_alone_what_the_first_one_writes(store: InstanceStore) -> None:
+    """Two receivers share a store; one starts again while the other is in the middle of a large object."""
+    ds = mr_series(shape_zyx=(1, 1700, 1700))[0]
+    data = memoryview(encoded(ds))
+    (store.root / "incoming" / "dead.part").write_bytes(b"x")
+    with store.draft(meta_of(ds)) as draft:
+        draft.append(data[: SPILL_BYTES + 1])
+        second = InstanceStore(store.root, 0)
+        second.prepare()
+        assert adopt.sweep(second) == 1
+        draft.append(data[SPILL_BYTES + 1 :])
+        assert pydicom.dcmread(store.path_of(draft.commit())) == ds
+
+
 def test_damage_of_any_kind_goes_to_quarantine(store: InstanceStore) -> None:
     files = [store.write(encoded(ds), meta_of(ds)) for ds in mr_series(shape_zyx=(4, 16, 16))]
     paths = [store.path_of(file) for file in files]
