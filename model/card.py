@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from model.channels import SEQUENCES
+from model.edge import EdgeRule
 from model.input_dropout import SubsetLaw
 from model.normalise import Normalisation
 from model.subsets import all_subsets, subset_name
@@ -35,6 +36,8 @@ class Card:
     """Which sequences the network reads, in the order of its channels: the comparator of the paper has three."""
     subset_law: SubsetLaw
     """The law of training; `SubsetLaw.NONE`: the input is not scaled where a sequence is absent."""
+    edge_rule: EdgeRule = EdgeRule.ZEROS
+    """What stands in for slices beyond the volume, in training and serving."""
     mirror: bool = False
     """Serve the mean probability of the stack and its left-right mirror image."""
     normalisation: Normalisation = field(default_factory=Normalisation)
@@ -83,6 +86,7 @@ def from_json(text: str | bytes) -> Card:
     try:
         law, scale = SubsetLaw(raw.pop("subset_law")), Normalisation(**raw.pop("normalisation"))
         sequences, data = tuple(raw.pop("sequences")), tuple(raw.pop("data"))
-        return Card(subset_law=law, normalisation=scale, sequences=sequences, data=data, **raw)
+        edge = EdgeRule(raw.pop("edge_rule", EdgeRule.ZEROS))
+        return Card(subset_law=law, normalisation=scale, sequences=sequences, edge_rule=edge, data=data, **raw)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise CardError(str(error)) from error

@@ -19,7 +19,7 @@ ATROUS_WIDTH = 48
 DILATIONS = (2, 4, 8)
 """At 1/8: 16, 32 and 64 px, so up to 12 cm of context."""
 GLANCE = 4
-"""Every so many pixels are looked at to tell whether a sequence holds anything: all of them cost a seventh of a step."""
+"""Every so many pixels are looked at to tell whether a sequence holds anything; all would cost a seventh of a step."""
 PRIOR_LOGIT = -4.0
 """Start of the last bias: a lesion voxel is rare."""
 

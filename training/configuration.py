@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from model.channels import SEQUENCES
+from model.edge import EdgeRule
 from model.input_dropout import SubsetLaw
 from model.normalise import Normalisation
 
@@ -86,6 +87,7 @@ class Configuration:
         (False, True, True, True),
         (True, False, False, False),
     )
+    edge_rule: EdgeRule = EdgeRule.ZEROS
     normalisation: Normalisation = field(default_factory=Normalisation)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -114,6 +116,7 @@ def from_json(text: str) -> Configuration:
     }
     raw["augmentation"] = Augmentation(**augmentation)
     raw["normalisation"] = Normalisation(**raw.pop("normalisation", {}))
+    raw["edge_rule"] = EdgeRule(raw.get("edge_rule", EdgeRule.ZEROS))
     raw["subset_law"] = SubsetLaw(raw.get("subset_law", SubsetLaw.UNIFORM))
     for name in ("sequences", "validation_subsets"):
         if name in raw:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from model.channels import SEQUENCES, SIZE_PX, SLICES
+from model.edge import EdgeRule, five_slices
 from model.input_dropout import draw_subsets, drop_sequences
 from training.augment import augment
 from training.configuration import Configuration
@@ -82,7 +83,7 @@ class Steps(Dataset[Batch]):
     def _crop(self, rng: np.random.Generator, size: int) -> "_Crop":
         patient = self.patients[int(rng.integers(len(self.patients)))]
         about_lesion = bool(patient.lesions) and rng.random() < self.configuration.lesion_share
-        return _cut(patient, _place(patient, rng, size, about_lesion), size)
+        return _cut(patient, _place(patient, rng, size, about_lesion), size, self.configuration.edge_rule)
 
 
 def _misfiled(available: Tensor, probability: float, generator: torch.Generator) -> Tensor:
@@ -100,10 +101,10 @@ def _misfiled(available: Tensor, probability: float, generator: torch.Generator)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Crop:
     patient: Patient
-    place: tuple[slice, slice, slice]
-    """Where it lies in the patient's arrays."""
-    inside: slice
-    """Which of the five slices the patient has."""
+    z: int
+    rows: slice
+    columns: slice
+    edge_rule: EdgeRule
     target: NDArray[np.float32]
     """(1, size, size)"""
     brain: NDArray[np.float32]
@@ -114,11 +115,10 @@ class _Crop:
         return self.patient.available
 
     def ratio(self, sequence: int) -> NDArray[np.float32]:
-        """(5, size, size) of one sequence in medians; zeros beyond the volume."""
-        ratio = np.zeros(self.brain.shape, dtype=np.float32)
+        """(5, size, size) of one sequence in medians."""
+        column = self.patient.stack[sequence][:, self.rows, self.columns]
         scale = np.float32(1 / self.patient.references[sequence])
-        ratio[self.inside] = self.patient.stack[sequence][self.place] * scale
-        return ratio
+        return five_slices(column, self.z, self.edge_rule) * scale
 
 
 def _place(patient: Patient, rng: np.random.Generator, size: int, about_lesion: bool) -> tuple[int, int, int]:
@@ -132,15 +132,16 @@ def _place(patient: Patient, rng: np.random.Generator, size: int, about_lesion: 
     return z, y, x
 
 
-def _cut(patient: Patient, centre_zyx: tuple[int, int, int], size: int) -> _Crop:
+def _cut(patient: Patient, centre_zyx: tuple[int, int, int], size: int, edge_rule: EdgeRule) -> _Crop:
     z, y, x = centre_zyx
-    first = (z - SLICES // 2, min(max(y - size // 2, 0), SIZE_PX - size), min(max(x - size // 2, 0), SIZE_PX - size))
-    rows, columns = slice(first[1], first[1] + size), slice(first[2], first[2] + size)
-    low, high = max(0, first[0]), min(patient.mask.shape[0], first[0] + SLICES)
-    inside = slice(low - first[0], high - first[0])
+    rows, columns = (slice(first, first + size) for first in (_first(y, size), _first(x, size)))
     brain = np.full((SLICES, size, size), -1, dtype=np.float32)
     if patient.brain is not None:
-        brain[:] = 0
-        brain[inside] = patient.brain[low:high, rows, columns]
+        brain[:] = five_slices(patient.brain[:, rows, columns], z, edge_rule)
     target = (patient.mask[z, rows, columns] > 0).astype(np.float32)[None]
-    return _Crop(patient=patient, place=(slice(low, high), rows, columns), inside=inside, target=target, brain=brain)
+    return _Crop(patient=patient, z=z, rows=rows, columns=columns, edge_rule=edge_rule, target=target, brain=brain)
+
+
+def _first(centre: int, size: int) -> int:
+    """The first index of a crop about a centre that stays within the slice."""
+    return min(max(centre - size // 2, 0), SIZE_PX - size)

@@ -59,6 +59,7 @@ def card_of(configuration: Configuration, step: int, scores: Mapping[str, float]
         architecture=configuration.architecture,
         sequences=configuration.sequences,
         subset_law=configuration.subset_law,
+        edge_rule=configuration.edge_rule,
         normalisation=configuration.normalisation,
         thresholds={subset_name(flags): 0.5 for flags in all_subsets()},
         threshold_rule=UNCALIBRATED,

@@ -110,7 +110,7 @@ class Predictor:
     def _run(self, encoded: Float32, slices: list[int]) -> Float32:
         inputs = np.zeros((self._batch, encoded.shape[0] * SLICES, SIZE_PX, SIZE_PX), dtype=np.float32)
         for row, centre in enumerate(slices):
-            inputs[row] = window(encoded, centre)
+            inputs[row] = window(encoded, centre, self.card.edge_rule)
         answer = self._engine(inputs)
         if self.card.mirror:
             mirrored = self._engine(np.ascontiguousarray(inputs[..., ::-1]))

@@ -6,6 +6,7 @@ import torch
 from support.patients import write_patient
 
 from model.channels import SLICES
+from model.edge import EdgeRule
 from model.input_dropout import SubsetLaw
 from training.configuration import Augmentation, Configuration, comparator
 from training.patients import open_patients
@@ -66,7 +67,7 @@ def test_training_sees_what_serving_computes(patients):
     inputs = Steps([patient], configuration)[0].inputs.numpy()
     stack = np.asarray(patient.stack, dtype=np.float32)
     encoded = np.stack([configuration.normalisation.apply(volume) for volume in stack])
-    served = np.stack([window(encoded, z) for z in range(stack.shape[1])])
+    served = np.stack([window(encoded, z, EdgeRule.ZEROS) for z in range(stack.shape[1])])
     for sample in inputs:
         assert np.abs(served - sample).max(axis=(1, 2, 3)).min() < 0.02  # resampled by nothing, in float32
 

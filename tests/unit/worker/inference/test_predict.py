@@ -8,6 +8,7 @@ from support.weights import random_weights
 
 from model.channels import SEQUENCES
 from model.checkpoint import CARD_FILE, load
+from model.edge import EdgeRule
 from model.input_dropout import SubsetLaw, drop_sequences
 from worker.errors import WeightsError, WorkerError
 from worker.inference.engine import make_engine
@@ -38,7 +39,7 @@ def stack(tmp_path_factory):
 def test_the_engine_equals_eager_torch_through_the_whole_path(weights, predictor, stack):
     checkpoint = load(weights)
     encoded = np.stack([checkpoint.card.normalisation.apply(volume) for volume in stack])
-    inputs = torch.from_numpy(np.stack([window(encoded, z) for z in range(stack.shape[1])]))
+    inputs = torch.from_numpy(np.stack([window(encoded, z, EdgeRule.ZEROS) for z in range(stack.shape[1])]))
     with torch.inference_mode():
         dropped = drop_sequences(inputs, torch.tensor([PRESENT]).expand(len(inputs), -1))
         eager = checkpoint.network(dropped).sigmoid()[:, 0].numpy()
