@@ -13,19 +13,10 @@ from typing import Final
 
 from dicom_node.slots.evidence import Evidence
 from dicom_node.slots.kinds import T1_KINDS, Kind
-from dicom_node.slots.order import Order, Session, order_of
+from dicom_node.slots.order import Order, Session, follows, order_of
+from dicom_node.slots.testimony import Testimony, testimonies
 from dicom_node.slots.words import Said
 
-TAG_COST = 4.0
-"""A contrast tag names an agent, wrongly. It happens: some scanners write it into the whole examination."""
-NO_TAG_COST = 2.0
-"""A tag denies an agent, wrongly: it is often a default that nobody changed."""
-WORD_COST = 3.0
-"""A description says with or without, wrongly: about one in ten or twenty."""
-WEAK_WORD_COST = 2.3
-"""A lone C at the end of a description, or the protocol's name."""
-BOLUS_COST = 2.5
-"""A bolus perfusion without agent."""
 NO_T1_BEFORE_COST = 3.5
 NO_T1_AFTER_COST = 3.5
 """Hospitals image T1 on both sides of the agent: no T1-weighted series before it, or none after."""
@@ -39,9 +30,11 @@ NOT_SPLIT_2D_COST = 1.5
 REPEAT_NOT_SPLIT_COST = 0.5
 REPEAT_NO_T1_AFTER_COST = 1.5
 """As above, where the second follows at once with the same parameters: perhaps a repeat after motion."""
-SITE_COST = 8.0
-"""The site's own rule says so."""
+NOT_LAST_COST = 2.0
+"""T1 with the agent comes last: FLAIR or T2 after the last T1 speak of an examination in which none was given."""
 
+_ROUTINE: Final = frozenset({Kind.T2, Kind.PD, Kind.T2_STAR, Kind.FLAIR_2D, Kind.FLAIR_3D, Kind.FLAIR_UNSURE})
+"""Kinds that hospitals acquire before the agent, or while it accumulates."""
 _PERHAPS_T1: Final = frozenset(
     {
         Kind.UNKNOWN, Kind.ANGIOGRAPHY, Kind.LOCALIZER, Kind.DYNAMIC, Kind.FIELD_MAP, Kind.MP2RAGE, Kind.PD, Kind.BSSFP,
@@ -66,25 +59,14 @@ class ContrastOpinion:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Own:
-    """What a series says of itself: cost of having been acquired before, and after, the agent."""
-
-    before: float
-    after: float
-    direct: Said
-    conflict: bool
-    reasons: tuple[str, ...]
-
-
 def opinions(
     evidence: Sequence[Evidence], kinds: Sequence[Kind], fixed: Sequence[bool | None]
 ) -> tuple[ContrastOpinion, ...]:
     """One opinion for each series. `fixed`: True or False where a site rule settles it, else None."""
-    own = tuple(_own(e, kind, f, evidence) for e, kind, f in zip(evidence, kinds, fixed, strict=True))
+    own = testimonies(evidence, kinds, fixed)
     certain = {i for i, kind in enumerate(kinds) if kind in T1_KINDS}
     perhaps = {i for i, kind in enumerate(kinds) if kind in _PERHAPS_T1 and _may_be_t1(evidence[i], kind)}
-    telling = {i for i, o in enumerate(own) if o.direct is not Said.NOTHING or o.before or o.after}
+    telling = {i for i, o in enumerate(own) if not o.silent}
     order = order_of(evidence, sorted(certain | perhaps | telling))
     given = [_alone(o) for o in own]
     notes: list[list[str]] = [[] for _ in own]
@@ -104,60 +86,7 @@ def _may_be_t1(e: Evidence, kind: Kind) -> bool:
     return kind is Kind.UNKNOWN or e.volumetric is not False
 
 
-def _own(e: Evidence, kind: Kind, fixed: bool | None, study: Sequence[Evidence]) -> _Own:
-    before = after = 0.0
-    reasons: list[str] = []
-    tag = _tag(e)
-    if fixed is not None:
-        return _Own(
-            before=SITE_COST if fixed else 0.0, after=0.0 if fixed else SITE_COST, direct=Said.NOTHING, conflict=False,
-            reasons=(),
-        )  # fmt: skip
-    if tag is Said.GIVEN:
-        before += TAG_COST
-        reasons.append("contrast agent by its tag")
-    elif tag is Said.NOT_GIVEN:
-        after += NO_TAG_COST
-        reasons.append("no contrast agent by its tag")
-    said, word = e.description.contrast, e.description.contrast_word
-    if said is Said.NOTHING and _tells_series(e, study):
-        said, word = e.protocol.contrast, e.protocol.contrast_word
-        said = Said.PERHAPS_GIVEN if said is Said.GIVEN else said
-    if said is Said.GIVEN or said is Said.PERHAPS_GIVEN:
-        before += WORD_COST if said is Said.GIVEN else WEAK_WORD_COST
-        reasons.append(f"contrast agent by its words ({_readable(word)})")
-    elif said is Said.NOT_GIVEN:
-        after += WORD_COST
-        reasons.append(f"no contrast agent by its words ({_readable(word)})")
-    if kind is Kind.PERFUSION:
-        before += BOLUS_COST
-    direct = tag if tag in {Said.GIVEN, Said.NOT_GIVEN} else said if said is not Said.BOTH else Said.NOTHING
-    conflict = {tag, said} == {Said.GIVEN, Said.NOT_GIVEN}
-    return _Own(before=before, after=after, direct=direct, conflict=conflict, reasons=tuple(reasons))
-
-
-_SPOKEN: Final = {"plusagent": "+C", "minusagent": "-C", "plusatend": "+"}
-
-
-def _readable(word: str) -> str:
-    return " ".join(_SPOKEN.get(part, part) for part in word.split())
-
-
-def _tag(e: Evidence) -> Said:
-    """The contrast tag, corrected by the time of the bolus where both times are known."""
-    if e.when.bolus_s is not None and e.when.acquired_s is not None and e.agent is not Said.NOT_GIVEN:
-        return Said.GIVEN if e.when.acquired_s > e.when.bolus_s - 30 else Said.NOT_GIVEN
-    return e.agent
-
-
-def _tells_series(e: Evidence, study: Sequence[Evidence]) -> bool:
-    """Whether ProtocolName is of this series: GE's, and a name that several series share, are of the examination."""
-    if e.protocol.contrast is Said.NOTHING or e.manufacturer.startswith("ge"):
-        return False
-    return sum(other.protocol_name == e.protocol_name for other in study) == 1
-
-
-def _alone(o: _Own) -> float:
+def _alone(o: Testimony) -> float:
     return 1.0 / (1.0 + math.exp(o.after - o.before))
 
 
@@ -165,7 +94,7 @@ def _weigh_sessions(
     order: Order,
     evidence: Sequence[Evidence],
     kinds: Sequence[Kind],
-    own: Sequence[_Own],
+    own: Sequence[Testimony],
     certain: set[int],
     perhaps: set[int],
     given: list[float],
@@ -198,13 +127,16 @@ def _session_costs(
     moments: Sequence[Sequence[int]],
     evidence: Sequence[Evidence],
     kinds: Sequence[Kind],
-    own: Sequence[_Own],
+    own: Sequence[Testimony],
     certain: set[int],
     perhaps: set[int],
 ) -> list[float]:
     """The cost of each hypothesis k: the agent was given just before moment k (k = len(moments): never)."""
     count = len(moments)
     sure = [any(i in certain for i in moment) for moment in moments]
+    t1 = [moment for moment, is_sure in zip(moments, sure, strict=True) if is_sure]
+    earlier, later = _routine_around(t1, evidence, kinds)
+    both_after = earlier and _two_kinds_in_a_row(t1, evidence, kinds)
     maybe = [any(i in perhaps for i in moment) for moment in moments]
     pairs = _pairs(moments, evidence, kinds, certain)
     repeated = sum(sure) == 2 and any(pair[2] == REPEAT_NOT_SPLIT_COST for pair in pairs)
@@ -213,15 +145,28 @@ def _session_costs(
     for k in range(count + 1):
         cost = sum(own[i].before for moment in moments[:k] for i in moment)
         cost += sum(own[i].after for moment in moments[k:] for i in moment)
-        if k == 0 and _two_kinds_in_a_row([m for m, s in zip(moments, sure, strict=True) if s], evidence, kinds):
+        if k == 0 and both_after:
             cost += BOTH_AFTER_COST
         elif not any(sure[:k]):
             cost += PERHAPS_T1_COST if any(maybe[:k]) else NO_T1_BEFORE_COST
         if not any(sure[k:]):
             cost += min(PERHAPS_T1_COST, none_after) if any(maybe[k:]) else none_after
+        elif later:
+            cost += NOT_LAST_COST
         cost += sum(price for first, last, price in pairs if not first < k <= last)
         costs.append(cost)
     return costs
+
+
+def _routine_around(
+    t1: Sequence[Sequence[int]], evidence: Sequence[Evidence], kinds: Sequence[Kind]
+) -> tuple[bool, bool]:
+    """Whether FLAIR, T2 and the like were acquired before the first, and after the last, T1-weighted series."""
+    if not t1:
+        return False, False
+    others = [e for e, kind in zip(evidence, kinds, strict=True) if kind in _ROUTINE and not e.derived]
+    first, last = evidence[t1[0][0]], evidence[t1[-1][0]]
+    return any(follows(other, first) for other in others), any(follows(last, other) for other in others)
 
 
 def _two_kinds_in_a_row(t1: Sequence[Sequence[int]], evidence: Sequence[Evidence], kinds: Sequence[Kind]) -> bool:
@@ -264,7 +209,7 @@ def _repeat(a: Evidence, b: Evidence) -> bool:
     return at_once and (a.tr_ms, a.te_ms, a.ti_ms, a.thickness_mm) == (b.tr_ms, b.te_ms, b.ti_ms, b.thickness_mm)
 
 
-def _opinion(o: _Own, given: float, notes: tuple[str, ...]) -> ContrastOpinion:
+def _opinion(o: Testimony, given: float, notes: tuple[str, ...]) -> ContrastOpinion:
     against = (o.direct in {Said.GIVEN, Said.PERHAPS_GIVEN} and given < 0.5) or (
         o.direct is Said.NOT_GIVEN and given > 0.5
     )

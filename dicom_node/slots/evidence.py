@@ -205,10 +205,16 @@ def _agent(headers: Mapping[str, object]) -> Said:
 
 
 _SAYS_NO = words_of(
-    "none no n without ohne kein keine nein non sans aucun senza nessuno sin ninguno sem nenhum bez brak geen zonder "
-    "ingen uten utan uden nincs yok false nil null native nativ w/o wo o.km okm"
-) | {"no contrast", "non contrast", "without contrast", "not given", "ohne km", "kein km", "sans contraste"}
-_SAYS_NOTHING = frozenset({"unknown", "n/a", "na", "yes/no", "other", "true/false"})
+    "none no n without ohne kein keine keines nein non sans aucun senza nessuno niente sin ninguno ninguna sem nenhum "
+    "nenhuma bez brak geen zonder nee ingen uten utan uden nej nei intet ei nincs nem yok нет без false nil null "
+    "native nativ w/o wo o.km okm"
+) | {
+    "no contrast", "non contrast", "without contrast", "not given", "none given", "not applicable", "ohne km",
+    "kein km", "sans contraste", "sans injection", "senza mdc", "sin contraste",
+}  # fmt: skip
+_SAYS_NOTHING = words_of(
+    "unknown n/a na yes/no other true/false unbekannt inconnu sconosciuto desconocido onbekend ukendt"
+)
 
 
 def _slices(headers: Mapping[str, object]) -> int | None:

@@ -50,6 +50,13 @@ def order_of(evidence: Sequence[Evidence], considered: Sequence[int]) -> Order:
     return Order(sessions=tuple(sessions), unplaced=frozenset(unplaced))
 
 
+def follows(a: Evidence, b: Evidence) -> bool:
+    """Whether b was begun after a, within one session: by the clock where both have one, else by the series numbers."""
+    if a.when.acquired_s is not None and b.when.acquired_s is not None:
+        return SAME_MOMENT_S < (b.when.acquired_s - a.when.acquired_s) % DAY_S < SESSION_GAP_S
+    return a.when.number is not None and b.when.number is not None and a.when.number < b.when.number
+
+
 def _by_device(evidence: Sequence[Evidence], considered: Sequence[int]) -> tuple[list[list[int]], set[int]]:
     """Series by scanner. A header that is silent in part joins the one scanner that it agrees with in what it says;
     one that agrees with several, or that names neither model, serial number nor field strength, has no place."""

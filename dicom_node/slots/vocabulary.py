@@ -49,7 +49,7 @@ AGENTS = words_of(
     "km kontrast kontrastmittel kontrastmiddel kontrastmedel kontrastiem kontraste kontrastem kontrastu kontrascie "
     "kontrastni contrast contrasto contraste contrastes contrastmiddel contr kontr mdc mezzo inj injection injektion "
     "injecte injectie inyeccion civ contrasten tehosteaine tehoste varjoaine kontrastom контраст контрастом контраста "
-    "контрастирования kl cm"
+    "контрастирования kl cm gadolinio gadolineo dota kontrastmitteln kontrasztanyag kontrasztanyaggal ку"
 )
 """Names of the agent, or of the giving of it."""
 WITH = words_of(
@@ -59,21 +59,21 @@ WITH = words_of(
 """Before an agent's name: given."""
 WITHOUT = words_of(
     "wo without no non not sans ohne o senza sin sem bez zonder uten utan uden ilman fara nem pre prae pred przed vor "
-    "avant prima antes before voor for fore innan ennen inainte prije oncesi без до"
+    "avant prima antes before voor for fore innan ennen inainte prije oncesi без до v u ss"
 )
 """Before an agent's name: not given (yet)."""
 WITHOUT_ALONE = words_of(
     "nativ native nativo nativa natif natywny natywne natywna nativni nativne nativan nativno nativt blanco blanko "
     "plain basale unenhanced unenh noncontrast noncon nonenhanced nongad precontrast pregad pregd prekm premdc "
     "precontraste precontrasto prekontrast prekontrastno okm ohnekm vorkm kontrastsiz minusagent noc wocontrast "
-    "wogad wogd withoutcontrast ukontrast"
+    "wogad wogd withoutcontrast ukontrast nat diretta dirette simple"
 )
 GIVEN_ALONE = words_of(
     "plusagent postgd postgad postgado postgadolinium postcontrast postcon postkm postmdc postcontraste postcontrasto "
     "postkontrast postkontrastno postinj posgd poscontraste mkm nkm pkm nachkm kmgabe mitkm kontrastli kontrastlı "
     "enhanced enh enhancement ce cemr t1ce t1c t1gd t1gad t1km t1kl gdt1 mprgd wgad wgd wcontrast withcontrast pogd "
     "dopogd dopomdc conmdc apresgado gadoinj postc postk ivcontrast ivkm mpragec contrastenhanced iniettato iniettata "
-    "contrastato contrastata contrastee injectee kontrastirana"
+    "contrastato contrastata contrastado contrastada contrastee injectee kontrastirana kontrasztos"
 )
 SHORT_AGENTS = frozenset({"con", "c"})
 """After a negation these are an agent too."""

@@ -14,16 +14,23 @@ from itertools import pairwise
 from dicom_node.slots import vocabulary as v
 
 _FOREIGN = str.maketrans({"ł": "l", "ø": "o", "ı": "i", "đ": "d", "æ": "ae", "ß": "ss", "Ł": "L", "Ø": "O", "İ": "I"})
-_AGENT = r"(?:c|k|gd|gad|gado|km|mdc|ce|cm|kontrast|contrast|contraste|contrasto|iv)"
+_AGENT = r"(?:c|k|g|gd|gad|gado|km|mdc|ce|cm|kontrast|contrast|contraste|contrasto|iv)"
 _SHORTHAND = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
         (r"[_^]+", " "),
-        (r"\b(?:i\.\s?v\.?|k\.\s?m\.?|m\.\s?d\.\s?c\.?|p\.\s?c\.?)", lambda m: " " + m[0].replace(".", "") + " "),
+        (
+            r"\b(?:i\.\s?v\.?|k\.\s?m\.?|m\.\s?d\.\s?c\.?|[pc]\.\s?[cm]\.|k\.\s?l\.?)",
+            lambda m: " " + m[0].replace(".", "") + " ",
+        ),
         (r"\bw\s?/\s?o\b", " without "),
         (r"\bw\s?/\s?wo\b|\bw\s?(?:&|and|\+)\s?wo\b", " with contrast without contrast "),
         (r"\bw\s?/", " with "),
         (r"\bs\s?/\s?c\b", " sin contraste "),
+        (r"\bu\s?/\s?k\b", " ukontrast "),
+        (r"\bm\s?/\s?k\b", " mkm "),
+        (r"\bs\s(?=contraste|gado|civ|inj)", " sin "),
+        (r"\biv\s?k(?:ontr)?\b", " ivkm "),
         (r"\bc\s?/\s?c\b", " con contraste "),
         (r"\b[su]/\s?", " sin "),
         (r"\b[cm]/\s?", " con "),

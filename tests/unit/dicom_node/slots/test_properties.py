@@ -56,6 +56,12 @@ STUDIES: list[list[tuple[str | None, dict[str, Any]]]] = [
         ("POST_CUBE", at("103000", 8, h.ge_cube_t1(**_AGENT))),
         ("BRAVO", at("103600", 9, h.ge_bravo(**_AGENT))),
     ],
+    [  # an examination without agent
+        (None, at("100000", 2, h.siemens_t1_2d())),
+        (None, at("100500", 3, h.siemens_mprage(SeriesDescription="t1 mprage nativ", ContrastBolusAgent="NONE"))),
+        (None, at("101000", 4, h.siemens_t2())),
+        ("FLAIR", at("101500", 5, h.siemens_space_flair())),
+    ],
 ]
 BEFORE = {"PRE_CUBE"}
 AFTER = {"POST_CUBE", "BRAVO"}
@@ -127,7 +133,7 @@ def test_the_order_of_the_input_does_not_matter(
 
 def test_the_whole_studies_are_right() -> None:
     """The studies of these tests themselves fill the slots they should."""
-    for study in STUDIES[:1] + STUDIES[2:]:
+    for study in [*STUDIES[4:], *STUDIES[:1], *STUDIES[2:4]]:
         verdict = classify_study([headers for _, headers in study])
         assert [s.slot.value if s.slot else None for s in verdict.series] == [truth for truth, _ in study]
     assert set(verdict.chosen) == set(SequenceSlot)

@@ -12,6 +12,9 @@ GIVEN = [
     "T1 po kontraście", "T1 z kontrastem", "kontrastlı T1 MPRAGE", "T1 sonrasi kontrast", "T1W_CE", "T1 W CONTRAST",
     "T1 w/ contrast", "t1 mprage mKM", "T1 CUBE GAD", "C+ AX T1", "T1postGd", "T1Gd", "t1gd", "t1ce", "3D T1 Dotarem",
     "com contraste T1", "T1 post i.v. KM", "Т1 с контрастом", "T1 造影", "T1增强", "T1 IV+", "T1 +KM", "enhanced T1 3D",
+    "T1 KM+", "T1 MPR post-KM", "Gd_MPRAGE", "CE-MPRAGE", "T1 INJ", "3D T1 GADOLINIUM", "T1 +G", "T1 c.m.", "T1 m.d.c.",
+    "AX T1 3D CONTRASTADO", "T1 pós gadolínio", "T1 m/k", "T1 iv k", "T1 etter Gd", "T1 met contrast", "T1 kontrasztos",
+    "T1 po k.l.", "T1 с КУ", "T1 造影後", "T1 조영후",
 ]  # fmt: skip
 NOT_GIVEN = [
     "t1_mprage_nativ", "T1 ohne KM", "T1 vor KM", "T1 senza mdc", "T1 pre mdc", "T1 sin contraste", "T1 s/c", "T1 PRE",
@@ -19,7 +22,9 @@ NOT_GIVEN = [
     "T1 noncontrast", "T1 zonder contrast", "T1 blanco", "T1 uten kontrast", "T1 utan kontrast", "T1 uden kontrast",
     "T1 bez kontrastu", "T1 przed kontrastem", "kontrastsız T1", "T1 oncesi kontrast", "T1 basale", "T1 -C", "T1 C-",
     "PRE GAD T1", "pre-contrast T1", "T1 unenhanced", "T1 avant injection", "T1 без контраста", "T1平扫", "no contrast",
-    "T1 NON CON", "T1 WO", "3D T1 natif",
+    "T1 NON CON", "T1 WO", "3D T1 natif", "T1 v. KM", "T1 o. KM", "T1 KM-", "t1_nat", "T1 u. kontrast", "T1 u kontrast",
+    "T1 u/k", "T1 s contraste", "T1 non injecté", "T1 IV-", "T1 diretta", "T1 SIMPLE", "T1 voor contrast", "T1 без КУ",
+    "T1 før kontrast", "T1 före kontrast", "T1 造影前", "T1 単純", "T1 조영전", "T1 Plain",
 ]  # fmt: skip
 NOTHING = [
     "", "T1 enc", "FLAIR_FatSat_AX_enc_4mm", "t2 posterior fossa", "T1 post op", "t1_mprage_sag_p2_iso", "postproc",
