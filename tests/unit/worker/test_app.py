@@ -34,5 +34,5 @@ def test_a_child_may_take_minutes_to_load_its_model(monkeypatch: pytest.MonkeyPa
     """Celery's own default of 4 s killed each child of a busy machine while it loaded, without end."""
     given: dict[str, object] = {}
     monkeypatch.setattr(TaskPool, "Pool", lambda *_, **options: given.update(options) or MagicMock())
-    TaskPool(limit=1, app=make_app("redis://127.0.0.1:1/0")).on_start()
+    TaskPool(limit=1, app=make_app("redis://127.0.0.1:1/0"), threads=False).on_start()
     assert given["proc_alive_timeout"] == CHILD_START_S >= 300
