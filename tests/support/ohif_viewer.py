@@ -1,27 +1,58 @@
 """Hands and eyes for OHIF in a test: open a study, show a series, turn to a slice, see where the overlay is.
 
-Looks at pixels of the screen; asks the viewer only where a point of the patient lies on it (`worldToCanvas` of the
-image itself, which knows nothing of a segmentation).
+Judges by the pixels of the screen; asks the viewer only where a point of the patient lies on it (`worldToCanvas` of the
+image itself, which knows nothing of a segmentation). Nothing here waits for a fixed time: a state of the viewer is
+awaited, and what OHIF lost on a busy machine is done again.
 """
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from support.ohif import Page
 
-PATIENCE_MS = 60_000
+PATIENCE_MS = 90_000
 """WebGL in software on a busy machine is slow."""
-SETTLE_MS = 2000
-"""A double click before an image has settled can be lost: OHIF then goes back to that image."""
-TRIES = 20
+TRY_MS = 15_000
+"""After so long without effect a double click counts as lost: OHIF draws its list anew while it loads."""
+TRIES = 8
+STEADY_MS = 400
+"""Two pictures so far apart and alike: OHIF is done drawing."""
 _REDDER_BY = 40
 """The overlay tints grey pixels: red exceeds green by more than this."""
-_VIEWPORT = (
-    "services.cornerstoneViewportService.getCornerstoneViewport(services.viewportGridService.getActiveViewportId())"
-)
+
+_EYES = """
+localStorage.setItem('shownTours', JSON.stringify(['basicViewerTour']));
+window.quartet = {
+    sets: () => window.services?.displaySetService?.getActiveDisplaySets() ?? [],
+    viewport: () => {
+        try {
+            const id = services.viewportGridService.getActiveViewportId();
+            return services.cornerstoneViewportService.getCornerstoneViewport(id);
+        } catch { return undefined; }  // OHIF is still starting
+    },
+    shows: series => {
+        const view = quartet.viewport();
+        return view?.viewportStatus == 'rendered' && !!view.getCurrentImageId?.()?.includes(`/${series}/`);
+    },
+    opened: modality => {
+        const { viewports, activeViewportId } = services.viewportGridService.getState();
+        const sets = viewports.get(activeViewportId).displaySetInstanceUIDs;
+        return quartet.sets().some(set => set.Modality == modality && sets.includes(set.displaySetInstanceUID));
+    },
+    overlays: () => services.segmentationService.getSegmentationRepresentations(quartet.viewport()?.id),
+    turn: async instance => {
+        const view = quartet.viewport();
+        await view.setImageIdIndex(view.getImageIds().findIndex(id => id.includes(`/${instance}/`)));
+        view.render();
+    },
+    box: () => { const b = quartet.viewport().element.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; },
+};
+"""
 
 
 class OhifViewer:
@@ -32,105 +63,124 @@ class OhifViewer:
         self._page = page.page
         self._address = address
         self._page.set_default_timeout(PATIENCE_MS)
-        self._page.add_init_script("localStorage.setItem('shownTours', JSON.stringify(['basicViewerTour']))")
+        self._page.add_init_script(_EYES)
 
-    def open(self, study_instance_uid: str, *, series: int) -> None:
-        """Load a study and wait until it lists so many series."""
+    def open(self, study_instance_uid: str, *, series: Sequence[str]) -> None:
+        """Load a study. Its series come one after the other in the order given, as networks may have it."""
+        held: dict[str, Any] = {}
+        address = re.compile(r"/series/([0-9.]+)/metadata")
+        self._page.route(address, lambda call: held.update({address.findall(call.request.url)[0]: call}))
         url = f"{self._address}/viewer?StudyInstanceUIDs={study_instance_uid}"
         self._page.goto(url, wait_until="commit", timeout=PATIENCE_MS)
-        self._await(f"document.querySelectorAll('[data-cy^=study-browser-thumbnail]').length >= {series}")
-        self._await(f"{_VIEWPORT}?.getImageIds?.().length > 0 && {_VIEWPORT}.viewportStatus == 'rendered'")
-        self._page.wait_for_timeout(SETTLE_MS)
+        for uid in series:
+            self._until_held(uid, held)
+            held[uid].continue_()
+            self._await(f"window.quartet?.sets().some(set => set.SeriesInstanceUID == '{uid}')")
+        self._page.unroute(address)
+        self._await("quartet.viewport()?.viewportStatus == 'rendered'")
+        self._await(f"document.querySelectorAll('[data-cy^=study-browser-thumbnail]').length >= {len(series)}")
 
-    def show_images(self, description: str) -> None:
-        """Open an image series by its description. OHIF lays a SEG over what is open; it shows on its own series."""
-        listed = self._page.locator("[data-cy=study-browser-thumbnail]").filter(has_text=description).first
-        series = "services.displaySetService.getActiveDisplaySets().filter(d => d.SeriesDescription == wanted)"
-        shown = f"{series}.some(d => {_VIEWPORT}?.getImageIds?.()[0]?.includes('/' + d.SeriesInstanceUID + '/'))"
-        for _ in range(TRIES):
-            listed.dblclick()
-            self._page.wait_for_timeout(SETTLE_MS)
-            if self._page.evaluate(f"wanted => {shown}", description):
-                return
-        raise AssertionError(f"OHIF does not open the series {description!r}")
-
-    def show(self, modality: str) -> None:
-        """Open the series of a modality as a radiologist does: a double click in the list."""
-        listed = self._page.locator("[data-cy=study-browser-thumbnail-no-image]").filter(has_text=modality).first
-        listed.dblclick()
-
-    def await_segmentation(self) -> list[str]:
-        """Wait until a segmentation lies over the image; gives the labels of its segments."""
-        self._await("services.segmentationService.getSegmentations().some(s => Object.keys(s.segments).length)")
-        self._await(f"services.segmentationService.getSegmentationRepresentations({_VIEWPORT}.id).length")
+    def show_segmentation(self, series_instance_uid: str) -> list[str]:
+        """Open the SEG from the list. It must come up over the series given; gives the labels of its segments."""
+        self._double_click("SEG", f"quartet.overlays().length && quartet.shows('{series_instance_uid}')")
+        self._await("!quartet.opened('SEG')")  # read and handed over to its series
         found: list[str] = self._page.evaluate(
             "services.segmentationService.getSegmentations().flatMap(s => Object.values(s.segments).map(o => o.label))"
         )
         return found
 
-    def await_measurements(self) -> list[tuple[str, list[str]]]:
-        """Wait until the report is read; gives for each lesion its tracking identifier and what is shown with it."""
-        reports = "services.displaySetService.getActiveDisplaySets().filter(d => d.Modality == 'SR' && d.isLoaded)"
-        self._await(f"{reports}.length")
+    def show_report(self, series_instance_uid: str) -> list[tuple[str, list[str]]]:
+        """Open the SR from the list; gives for each lesion its tracking identifier and what is shown with it."""
+        self._double_click("SR", f"quartet.opened('SR') && quartet.shows('{series_instance_uid}')")
+        report = "quartet.sets().find(set => set.Modality == 'SR')"
+        self._await(f"{report}.isLoaded")
         shown = "m.labels.map(l => `${l.label} ${l.value}`)"
-        found = self._page.evaluate(f"{reports}[0].measurements.map(m => [m.TrackingIdentifier, {shown}])")
+        found = self._page.evaluate(f"{report}.measurements.map(m => [m.TrackingIdentifier, {shown}])")
         return [(name, labels) for name, labels in found]
 
-    def turn_to(self, sop_instance_uid: str) -> None:
-        """Show the slice of an instance of the series in the viewport."""
-        shown = f"{_VIEWPORT}.getCurrentImageId()?.includes('/{sop_instance_uid}/')"
-        self._await(f"{_VIEWPORT}?.getImageIds?.().some(id => id.includes('/{sop_instance_uid}/'))")
-        self._page.evaluate(
-            f"(async () => {{ const v = {_VIEWPORT}; const at = v.getImageIds().findIndex("
-            f"id => id.includes('/{sop_instance_uid}/')); await v.setImageIdIndex(at); v.render(); }})()"
-        )
-        self._await(shown)
-        self._page.wait_for_timeout(1500)
+    def turn_to(self, sop_instance_uid: str) -> np.ndarray:
+        """Show the slice of an instance; gives the page as it is seen when nothing moves any more."""
+        shown = f"quartet.shows('{sop_instance_uid}')"
+        self._await(f"quartet.viewport()?.getImageIds?.().some(id => id.includes('/{sop_instance_uid}/'))")
+        for _ in range(TRIES):
+            self._page.evaluate("instance => quartet.turn(instance)", sop_instance_uid)
+            self._await(shown)
+            seen = self._steady()
+            if self._page.evaluate(shown):
+                return seen
+        raise AssertionError("OHIF does not stay on the slice")
 
     def on_screen(self, points_mm: Sequence[Sequence[float]]) -> np.ndarray:
         """Where points of the patient (LPS, mm) lie on the page: (N, 2), x and y in pixels."""
         world = [[float(v) for v in point] for point in points_mm]
-        found = self._page.evaluate(
-            f"world => {{ const v = {_VIEWPORT}; const box = v.element.getBoundingClientRect();"
-            " return world.map(p => { const c = v.worldToCanvas(p); return [box.x + c[0], box.y + c[1]]; }); }",
-            world,
-        )
-        return np.array(found)
+        found = self._page.evaluate("world => world.map(p => quartet.viewport().worldToCanvas(p))", world)
+        return np.array(found) + self._box()[:2]
 
-    def overlay(self) -> np.ndarray:
-        """(height, width) bool: where the page's image is tinted by a segment."""
-        pixels = self.pixels().astype(int)
-        box = self._page.evaluate(f"(() => {{ const b = {_VIEWPORT}.element.getBoundingClientRect();"
-                                  " return [b.x, b.y, b.width, b.height]; })()")  # fmt: skip
-        x, y, width, height = (round(v) for v in box)
-        tinted = pixels[..., 0] - pixels[..., 1] > _REDDER_BY
-        inside = np.zeros_like(tinted)
+    def tinted(self, seen: np.ndarray) -> np.ndarray:
+        """(height, width) bool: where the image in a picture of the page is tinted by a segment."""
+        x, y, width, height = (round(v) for v in self._box())
+        found = seen[..., 0].astype(int) - seen[..., 1] > _REDDER_BY
+        inside = np.zeros_like(found)
         inside[y : y + height, x : x + width] = True
-        found: np.ndarray = tinted & inside
-        return found
+        tinted: np.ndarray = found & inside
+        return tinted
 
-    def drawn_lines(self) -> int:
-        """How many annotation lines are drawn over the image."""
-        self._page.mouse.move(*(int(v) for v in self._middle()))
-        self._page.mouse.wheel(0, 100)
-        self._page.wait_for_timeout(1000)
-        self._page.mouse.wheel(0, -100)
+    def drawn_lines(self) -> np.ndarray:
+        """(N, 2, 2) ends, x and y in pixels of the page, of the lines that are drawn over the image."""
         self._await("document.querySelectorAll('svg.svg-layer line').length > 0")
-        count: int = self._page.evaluate("document.querySelectorAll('svg.svg-layer line').length")
-        return count
+        ends = "['x1', 'y1', 'x2', 'y2'].map(name => Number(line.getAttribute(name)))"
+        found = self._page.evaluate(f"[...document.querySelectorAll('svg.svg-layer line')].map(line => {ends})")
+        return np.array(found).reshape(-1, 2, 2) + self._box()[:2]
 
-    def pixels(self) -> np.ndarray:
+    def picture(self) -> np.ndarray:
         """(height, width, 3) uint8: the page as it is seen."""
-        from PIL import Image
-
         return np.asarray(Image.open(io.BytesIO(self._page.screenshot(timeout=PATIENCE_MS))).convert("RGB"))
 
     def save(self, path: Path) -> None:
         self._page.screenshot(path=str(path), timeout=PATIENCE_MS)
 
-    def _middle(self) -> Any:
-        return self._page.evaluate(f"(() => {{ const b = {_VIEWPORT}.element.getBoundingClientRect();"
-                                   " return [b.x + b.width / 2, b.y + b.height / 2]; })()")  # fmt: skip
+    def _double_click(self, modality: str, effect: str) -> None:
+        """Double click the series of a modality in the list, again where it was lost, until its effect is there."""
+        listed = self._page.locator("[data-cy=study-browser-thumbnail-no-image]").filter(has_text=modality).first
+        self._until(effect, listed.dblclick, f"OHIF does not show the {modality}")
+
+    def _until_held(self, uid: str, held: Mapping[str, Any]) -> None:
+        for _ in range(PATIENCE_MS // STEADY_MS):
+            if uid in held:
+                return
+            self._page.wait_for_timeout(STEADY_MS)
+        raise AssertionError("OHIF does not ask for a series")
+
+    def _until(self, condition: str, act: Callable[[], None], complaint: str) -> None:
+        from playwright.sync_api import TimeoutError as NotYetError
+
+        for _ in range(TRIES):
+            act()
+            try:
+                self._page.wait_for_function(condition, timeout=TRY_MS)
+            except NotYetError:
+                continue
+            return
+        raise AssertionError(f"{complaint}; the page: {self._state()}")
+
+    def _steady(self) -> np.ndarray:
+        before = self.picture()
+        for _ in range(PATIENCE_MS // STEADY_MS):
+            self._page.wait_for_timeout(STEADY_MS)
+            seen = self.picture()
+            if np.array_equal(seen, before):
+                return seen
+            before = seen
+        raise AssertionError("OHIF does not stop drawing")
+
+    def _box(self) -> np.ndarray:
+        """x, y, width and height of the image on the page."""
+        return np.array(self._page.evaluate("quartet.box()"))
+
+    def _state(self) -> str:
+        """What OHIF has loaded and shows, for the words of a failure."""
+        sets = "quartet.sets().map(set => [set.Modality, set.SeriesDescription, !!set.isLoaded].join(' '))"
+        return str(self._page.evaluate(f"[{sets}, quartet.viewport()?.getCurrentImageId?.()]"))
 
     def _await(self, condition: str) -> None:
         self._page.wait_for_function(condition, timeout=PATIENCE_MS)

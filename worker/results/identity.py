@@ -15,6 +15,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from worker.errors import WorkerError
 from worker.results import codes
 from worker.results.provenance import LONG_STRING_CHARACTERS, MANUFACTURER, MODEL_NAME, ResultContext, plain_text
+from worker.results.related_series import name_related_series
 from worker.results.uids import derive_uid
 
 IMPLEMENTATION_CLASS_UID = derive_uid("quartet", "implementation", "worker")
@@ -53,7 +54,8 @@ def stamp(dataset: Dataset, context: ResultContext, kind: str, description: str)
     if "Rows" in dataset:
         dataset.BodyPartExamined = "BRAIN"
     _stamp_dimension_organization(dataset, context.uid(f"{kind}.dimensions"))
-    _name_predecessor(dataset, context, kind)
+    if "Rows" in dataset:
+        name_related_series(dataset, context, kind)
     _stamp_file_meta(dataset)
 
 
@@ -115,20 +117,6 @@ def _stamp_maker(dataset: Dataset, context: ResultContext) -> None:
     equipment.ContributionDateTime = context.created_at.strftime("%Y%m%d%H%M%S%z")
     equipment.ContributionDescription = "Detection and segmentation of brain metastases"
     dataset.ContributingEquipmentSequence = [equipment]
-
-
-def _name_predecessor(dataset: Dataset, context: ResultContext, kind: str) -> None:
-    """An image refers to the image it replaces (General Reference Module, PS3.3 C.12.4); reports do so themselves."""
-    replaced = [file for file in context.predecessor if file.product == kind and "Rows" in dataset]
-    references = []
-    for file in replaced:
-        reference = Dataset()
-        reference.ReferencedSOPClassUID = file.sop_class_uid
-        reference.ReferencedSOPInstanceUID = file.sop_instance_uid
-        reference.PurposeOfReferenceCodeSequence = [CodedConcept.from_code(codes.SUPERSEDES)]
-        references.append(reference)
-    if references:
-        dataset.ReferencedInstanceSequence = references
 
 
 def _stamp_dimension_organization(dataset: Dataset, uid: str) -> None:

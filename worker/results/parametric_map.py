@@ -13,7 +13,7 @@ from dicom_node.contract.messages import Product
 from worker.results import codes
 from worker.results.identity import sop_instance_uid, stamp
 from worker.results.provenance import MANUFACTURER, MODEL_NAME, RESEARCH_USE_ONLY, ResultContext
-from worker.results.source_images import bare_images, name_further_sources, restore_frame_numbers
+from worker.results.source_images import bare_images, restore_frame_numbers
 
 SERIES_NUMBER = 9104
 
@@ -51,7 +51,6 @@ def build_parametric_map(context: ResultContext) -> Dataset:
     parametric_map.ContentCreatorName = ""
     parametric_map.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
     restore_frame_numbers(parametric_map, context.reference)
-    name_further_sources(parametric_map, context.others.values())
     stamp(parametric_map, context, product, f"AI BrainMets map ({context.sequences})")
     return parametric_map
 

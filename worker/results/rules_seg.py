@@ -39,6 +39,8 @@ def _referenced_series(subject: Subject) -> Iterator[str]:
         yield "the referenced series names no instance"
     elif subject.display is not None and series.get("SeriesInstanceUID") != subject.display.series_instance_uid:
         yield "the first referenced series is not the display series"
+    elif len(subject.dataset.ReferencedSeriesSequence) > 1:
+        yield "it references other series beside the display series"
 
 
 def _frame_of_reference(subject: Subject) -> Iterator[str]:
@@ -195,7 +197,7 @@ RULES = (
     Rule(id="SEG-BINARY", viewers=("OHIF", "Orthanc", "DCMTK"), classes=_SEGMENTATIONS, check=_binary, must=False,
          reason="OHIF throws on FRACTIONAL; for destinations that ask for it only"),
     Rule(id="SEG-REFERENCED-SERIES", viewers=("OHIF",), classes=_GRIDS, check=_referenced_series,
-         reason="without it, or with another series first, the overlay is not shown (OHIF #4030 #3936 #2361 #4271)"),
+         reason="without it no overlay is shown (OHIF #4030 #3936 #2361 #4271); of several the first to load is taken"),
     Rule(id="SEG-FRAME-OF-REFERENCE", viewers=("OHIF", "3D Slicer"), classes=_GRIDS, check=_frame_of_reference,
          reason="the overlay lies elsewhere, or is not offered for the series"),
     Rule(id="SEG-PLANES", viewers=("OHIF",), classes=_GRIDS, check=_planes,

@@ -18,7 +18,7 @@ from worker.errors import WorkerError
 from worker.results import codes
 from worker.results.identity import sop_instance_uid, stamp
 from worker.results.provenance import LONG_STRING_CHARACTERS, RESEARCH_USE_ONLY, ResultContext, plain_text
-from worker.results.source_images import bare_images, name_further_sources, restore_frame_numbers
+from worker.results.source_images import bare_images, restore_frame_numbers
 
 SERIES_NUMBERS = {Product.SEG: 9101, Product.SEG_PER_LESION: 9102, Product.SEG_FRACTIONAL: 9103}
 MOST_FRAMES = 400
@@ -71,7 +71,6 @@ def build_segmentation(context: ResultContext, product: Product = Product.SEG) -
         omit_empty_frames=product is Product.SEG_PER_LESION or slices > MOST_FRAMES,
     )
     restore_frame_numbers(segmentation, context.reference)
-    name_further_sources(segmentation, context.others.values())
     stamp(segmentation, context, product, f"AI BrainMets {_TITLES[product]} ({context.sequences})")
     return segmentation
 

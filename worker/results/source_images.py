@@ -5,7 +5,7 @@ values that a strict library refuses (a sex of X, no StudyID); so it is shown co
 `identity` puts the patient in afterwards. Classic and enhanced multi-frame MR (PS3.3 C.8.3, C.7.6.16).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,33 +89,6 @@ def restore_frame_numbers(dataset: Dataset, reference: SeriesVolume) -> None:
     )
     for source in {id(source): source for source in sources}.values():
         source.ReferencedFrameNumber = numbers[int(source.ReferencedFrameNumber) - 1]
-
-
-def name_further_sources(dataset: Dataset, others: Iterable[Sequence[Any]]) -> None:
-    """Add the other input series to an image made from the display series, which stays first. Changes `dataset`.
-
-    Source Image Sequence and Common Instance Reference (PS3.3 C.7.6.1.1.4, C.12.2), as highdicom's
-    `further_source_images` writes them, in a tenth of its time; frames name the display series only.
-    """
-    images, series = list(dataset.SourceImageSequence), list(dataset.ReferencedSeriesSequence)
-    for headers in others:
-        references = [_reference(header, dataset) for header in headers]
-        if references:
-            item = Dataset()
-            item.SeriesInstanceUID = headers[0].SeriesInstanceUID
-            item.ReferencedInstanceSequence = references
-            images.extend(references)
-            series.append(item)
-    dataset.SourceImageSequence, dataset.ReferencedSeriesSequence = images, series
-
-
-def _reference(header: Any, dataset: Dataset) -> Dataset:
-    if header.StudyInstanceUID != dataset.StudyInstanceUID:
-        raise WorkerError("an input series belongs to another study than the reference series")
-    reference = Dataset()
-    reference.ReferencedSOPClassUID = header.SOPClassUID
-    reference.ReferencedSOPInstanceUID = header.SOPInstanceUID
-    return reference
 
 
 def _bare(header: Any, reference: SeriesVolume) -> Dataset:

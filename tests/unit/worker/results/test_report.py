@@ -225,7 +225,8 @@ def test_a_superseding_result_names_its_predecessor_and_keeps_the_tracking_uids(
     assert replaced.ReferencedSOPInstanceUID == sent[1].sop_instance_uid
     assert [item.UID for item in named(sr, "PROCESSING", "SUPERSEDES")] == [file.sop_instance_uid for file in sent]
     seg = dcmread(tmp_path / "second" / "seg.dcm")
-    assert seg.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID == sent[0].sop_instance_uid
+    related = {item.PurposeOfReferenceCodeSequence[0].CodeValue: item for item in seg.RelatedSeriesSequence}
+    assert related["SUPERSEDES"].SeriesInstanceUID == sent[0].series_instance_uid
     old = [lesion.tracking_uid for lesion in first.context.lesions]
     new = [lesion.tracking_uid for lesion in second.context.lesions]
     assert new[:2] == old

@@ -14,6 +14,7 @@ from support.results import Planted, ResultStudy, result_study
 from dicom_node.contract.messages import Product, SlotState
 from dicom_node.contract.slots import SequenceSlot
 from worker.errors import WorkerError
+from worker.results.parametric_map import build_parametric_map
 from worker.results.segmentation import MOST_FRAMES, build_segmentation
 from worker.results.write import write_results
 
@@ -91,12 +92,18 @@ def _position(study: ResultStudy, reference: Any) -> Sequence[float]:
     return list(found.ImagePositionPatient)
 
 
-def test_the_display_series_stands_first_and_the_others_follow() -> None:
+def test_only_the_display_series_is_referenced_and_the_other_inputs_are_related() -> None:
+    """Of several referenced series OHIF lays the overlay over the one it happened to load first."""
     study = result_study(slots=tuple(SequenceSlot))
-    seg = build_segmentation(study.context)
-    named = [item.SeriesInstanceUID for item in seg.ReferencedSeriesSequence]
-    assert named == [study.series[slot][0].SeriesInstanceUID for slot in SequenceSlot]
-    assert len(seg.SourceImageSequence) == sum(len(series) for series in study.series.values())
+    display, *others = (study.series[slot] for slot in SequenceSlot)
+    for dataset in (build_segmentation(study.context), build_parametric_map(study.context)):
+        assert [item.SeriesInstanceUID for item in dataset.ReferencedSeriesSequence] == [display[0].SeriesInstanceUID]
+        referenced = dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+        assert {item.ReferencedSOPInstanceUID for item in referenced} == {image.SOPInstanceUID for image in display}
+        assert [item.SeriesInstanceUID for item in dataset.RelatedSeriesSequence] == [
+            series[0].SeriesInstanceUID for series in others
+        ]
+        assert {item.StudyInstanceUID for item in dataset.RelatedSeriesSequence} == {dataset.StudyInstanceUID}
 
 
 def test_the_default_has_one_segment_that_says_what_it_is() -> None:

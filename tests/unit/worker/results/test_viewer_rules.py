@@ -1,5 +1,6 @@
 """Each rule finds the fault that it is for, and nothing in what we write ourselves."""
 
+import copy
 import io
 from collections.abc import Callable, Sequence
 
@@ -103,8 +104,16 @@ def _no_referenced_series(o: Objects) -> None:
     del o[Product.SEG].ReferencedSeriesSequence
 
 
-def _other_series_first(o: Objects) -> None:
-    o[Product.SEG].ReferencedSeriesSequence = list(o[Product.SEG].ReferencedSeriesSequence)[::-1]
+def _other_series(o: Objects) -> None:
+    o[Product.SEG].ReferencedSeriesSequence[0].SeriesInstanceUID = "1.2.3"
+
+
+def _two_series(o: Objects) -> None:
+    """As a further source image has it: the display series first, and another input after it."""
+    (display,) = o[Product.SEG].ReferencedSeriesSequence
+    other = copy.deepcopy(display)
+    other.SeriesInstanceUID = o[Product.SEG].RelatedSeriesSequence[0].SeriesInstanceUID
+    o[Product.SEG].ReferencedSeriesSequence = [display, other]
 
 
 def _other_frame(o: Objects) -> None:
@@ -284,7 +293,8 @@ FAULTS: list[tuple[str, Callable[[Objects], None]]] = [
     ("ALL-STUDY", _other_study), ("ALL-TYPE-2", _no_patient_id), ("ALL-DESCRIBED", _random_series_number),
     ("ALL-DESCRIBED", _no_description), ("ALL-EQUIPMENT", _no_maker), ("ALL-DEVICE", _no_device),
     ("ALL-RESEARCH", _no_disclaimer), ("ALL-BODY-PART", _no_body_part), ("SEG-BINARY", _label_map),
-    ("SEG-REFERENCED-SERIES", _no_referenced_series), ("SEG-REFERENCED-SERIES", _other_series_first),
+    ("SEG-REFERENCED-SERIES", _no_referenced_series), ("SEG-REFERENCED-SERIES", _other_series),
+    ("SEG-REFERENCED-SERIES", _two_series),
     ("SEG-FRAME-OF-REFERENCE", _other_frame), ("SEG-PLANES", _turned), ("SEG-PLANES", _off_the_slices),
     ("SEG-PLANES", _other_spacing), ("SEG-SOURCE-IMAGE", _no_source_image), ("SEG-SOURCE-IMAGE", _neighbour_as_source),
     ("SEG-SOURCE-IMAGE", _wrong_purpose), ("SEG-FRAMES", _no_frame_content), ("SEG-SEGMENT", _no_colour),
