@@ -1,7 +1,8 @@
 """`quartet`: the command line. Each command reads its arguments, calls one function of a room, and prints.
 
 Heavy rooms are imported inside the commands, so that `quartet --help` is quick. Every error of ours ends as one plain
-text and exit code 2; nothing here decides anything.
+text: with exit code 2 where a person must act first, with 75 where the same may go well later (a database that is
+away), so that a service manager knows which of them to start again. Nothing here decides anything.
 """
 
 import os
@@ -15,6 +16,7 @@ from rich.console import Console
 from dicom_node.contract.slots import SequenceSlot
 from dicom_node.errors import NodeError
 from dicom_node.settings import Settings, load
+from dicom_node.supervise import UNUSABLE
 
 app = typer.Typer(
     name="quartet",
@@ -27,6 +29,8 @@ config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True
 app.add_typer(config_app, name="config")
 console = Console()
 
+TRY_AGAIN = 75
+"""EX_TEMPFAIL of sysexits.h."""
 DEFAULT_CONFIG = Path("quartet.toml")
 Config = Annotated[
     Path, typer.Option("--config", "-c", envvar="QUARTET_CONFIG", help="quartet.toml; see deploy/quartet.example.toml")
@@ -178,12 +182,12 @@ def _service_settings(config: Path) -> Settings:
 
 
 def main() -> None:
-    """Entry point. Errors of ours are printed plainly; they end with exit code 2."""
+    """Entry point. Errors of ours are printed plainly, and end with the exit code that their kind asks for."""
     try:
         app()
     except NodeError as error:
         Console(stderr=True).print(f"quartet: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(2)
+        sys.exit(TRY_AGAIN if error.retryable else UNUSABLE)
 
 
 if __name__ == "__main__":

@@ -45,9 +45,11 @@ class Database:
             else:
                 self.engine = _postgresql(parsed, lock_timeout_s)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            raise CatalogError(f"catalog.url {self._where} cannot be used: {error}") from error
+            raise CatalogUnusable(f"catalog.url {self._where} cannot be used: {error}") from error
         except OSError as error:
-            raise CatalogError(f"the folder of the catalog {self._where} cannot be made: {error.strerror}") from error
+            raise CatalogUnusable(
+                f"the folder of the catalog {self._where} cannot be made: {error.strerror}"
+            ) from error
         self._prepare(lock_timeout_s)
 
     @contextmanager
@@ -103,6 +105,12 @@ class CatalogDamaged(CatalogError):
     retryable = False
 
 
+class CatalogUnusable(CatalogError):
+    """The URL is wrong, or the tables are of a newer release; the text says what to do."""
+
+    retryable = False
+
+
 def _sqlite(url: Any, lock_timeout_s: float) -> Engine:
     if url.database not in (None, "", ":memory:"):
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +157,7 @@ def _migrate(connection: Connection) -> None:
     if current == scripts.get_current_head():
         return
     if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
-        raise CatalogError(
+        raise CatalogUnusable(
             f"the catalog is of a newer release (its tables are at {current}): run that release, or "
             "move the catalog away to have it rebuilt from the store"
         )
