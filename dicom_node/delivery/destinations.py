@@ -25,15 +25,25 @@ PRODUCT_CLASSES: dict[Product, str] = {
 """Storage SOP class of each product (PS3.4 B.5), for asking a destination before there is a result."""
 
 _REPORTS = (Product.SR, Product.SR_COMPREHENSIVE)
+_NAMED_BY_REPORTS = (Product.SEG, Product.SEG_PER_LESION)
 
 
 def wanted_files(products: Sequence[ProductFile], destination: DestinationSettings) -> tuple[ProductFile, ...]:
     """The files of an outcome that the destination asked for, those that a report refers to before the reports.
 
-    A product that the outcome does not hold is not owed: a negative study has an SR and no SEG.
+    A product that the outcome does not hold is not owed: a negative study has an SR and no SEG. An outcome with several
+    segmentations holds as many reports of a class, in the same order (worker/results/write.py); the destination gets
+    the report that names the segmentation it gets.
     """
-    wanted = [file for file in products if file.product in destination.products]
-    return tuple(sorted(wanted, key=lambda file: (file.product in _REPORTS, list(Product).index(file.product))))
+    wanted = [file for file in products if file.product in destination.products and file.product not in _REPORTS]
+    wanted.sort(key=lambda file: list(Product).index(file.product))
+    made = [file.product for file in products if file.product in _NAMED_BY_REPORTS]
+    own = next((number for number, product in enumerate(made) if product in destination.products), 0)
+    for report in _REPORTS:
+        choice = [file for file in products if file.product is report and report in destination.products]
+        if choice:
+            wanted.append(choice[min(own, len(choice) - 1)])
+    return tuple(wanted)
 
 
 def wanted_products(destinations: Iterable[DestinationSettings]) -> tuple[Product, ...]:

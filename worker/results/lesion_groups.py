@@ -25,7 +25,7 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 
-from dicom_node.contract.messages import Lesion
+from dicom_node.contract.messages import Lesion, Product
 from worker.errors import WorkerError
 from worker.results import codes
 from worker.results.content_items import measurement
@@ -42,15 +42,15 @@ class SegmentReference:
     """The segment that a lesion was measured on."""
 
     segmentation: Dataset
-    per_lesion: bool
-    """True: segment number = lesion number; else one segment holds all lesions."""
+    product: Product
+    """SEG: one segment holds all lesions. SEG_PER_LESION: segment number = lesion number."""
 
     def of(self, lesion: Lesion, source_series_uid: str) -> ReferencedSegment:
         """Segment and source series as content items."""
         return ReferencedSegment(
             sop_class_uid=self.segmentation.SOPClassUID,
             sop_instance_uid=self.segmentation.SOPInstanceUID,
-            segment_number=lesion.number if self.per_lesion else 1,
+            segment_number=lesion.number if self.product is Product.SEG_PER_LESION else 1,
             source_series=SourceSeriesForSegmentation(source_series_uid),
         )
 

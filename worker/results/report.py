@@ -40,9 +40,10 @@ def build_report(
     context: ResultContext, product: Product = Product.SR, segment: SegmentReference | None = None
 ) -> Dataset:
     """The SR of a result. `segment` is the segmentation that goes with it; None where none is made."""
+    kind = _kind(context, product, segment)
     report = Dataset()
     report.SOPClassUID = _CLASSES[product]
-    report.SOPInstanceUID = sop_instance_uid(context, product)
+    report.SOPInstanceUID = sop_instance_uid(context, kind)
     report.Modality = "SR"
     report.SeriesNumber = SERIES_NUMBERS[product]
     report.InstanceNumber = 1
@@ -53,11 +54,18 @@ def build_report(
     report.CurrentRequestedProcedureEvidenceSequence = [_evidence(context, segment)]
     report.CodingSchemeIdentificationSequence = [_private_scheme()]
     report.update(_root(context, segment))
-    stamp(report, context, product, f"AI BrainMets SR ({context.sequences})")
+    stamp(report, context, kind, f"AI BrainMets SR ({context.sequences})")
     predecessors = [file for file in context.predecessor if file.product in SERIES_NUMBERS]
     if predecessors:
         report.PredecessorDocumentsSequence = [_predecessors(context, predecessors)]
     return report
+
+
+def _kind(context: ResultContext, product: Product, segment: SegmentReference | None) -> str:
+    """Names the report in the derivation of its UIDs: a report on another segmentation is another object."""
+    if not context.lesions or (segment is not None and segment.product is Product.SEG):
+        return str(product)
+    return f"{product}.{'alone' if segment is None else segment.product}"
 
 
 def _root(context: ResultContext, segment: SegmentReference | None) -> ContainerContentItem:

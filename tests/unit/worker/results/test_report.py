@@ -186,12 +186,33 @@ def test_without_a_segmentation_the_numbers_stand_in_groups_of_their_own(tmp_pat
     assert not named(sr, "126010", "125007", "121191")
 
 
-def test_the_report_prefers_the_default_segmentation_and_takes_the_other_where_it_is_alone(tmp_path: Path) -> None:
+def test_each_segmentation_has_a_report_that_names_it(tmp_path: Path) -> None:
+    """A destination is sent one of them, and the report that goes with it."""
+    products = (Product.SEG, Product.SEG_PER_LESION, Product.SR, Product.SR_COMPREHENSIVE)
+    files = {file.file_name: file for file in write_results(tmp_path, result_study().context, products)}
+    assert list(files) == ["seg.dcm", "seg_per_lesion.dcm", "sr.dcm", "sr_of_seg_per_lesion.dcm",
+                           "sr_comprehensive.dcm", "sr_comprehensive_of_seg_per_lesion.dcm"]  # fmt: skip
+    for name, segmentation, segments in (
+        ("sr.dcm", "seg.dcm", [1, 1]),
+        ("sr_of_seg_per_lesion.dcm", "seg_per_lesion.dcm", [1, 2]),
+        ("sr_comprehensive_of_seg_per_lesion.dcm", "seg_per_lesion.dcm", [1, 2]),
+    ):
+        sr = dcmread(tmp_path / name)
+        assert _segments(sr) == segments
+        read = read_measurements(tmp_path / name, tmp_path)["Measurements"]
+        named_by = {group["segmentationSOPInstanceUID"] for group in read if "ReferencedSegment" in group}
+        assert named_by == {files[segmentation].sop_instance_uid}
+    assert len({file.series_instance_uid for file in files.values()}) == len(files)
+
+
+def test_a_report_on_another_segmentation_is_another_object_whatever_else_is_made(tmp_path: Path) -> None:
     study = result_study()
-    both = report(tmp_path, study, Product.SEG, Product.SEG_PER_LESION, Product.SR)
-    assert _segments(both) == [1, 1]
-    each = report(tmp_path, study, Product.SEG_PER_LESION, Product.SR)
-    assert _segments(each) == [1, 2]
+    made = {
+        names: report(tmp_path, study, *names, Product.SR).SOPInstanceUID
+        for names in ((), (Product.SEG,), (Product.SEG_PER_LESION,), (Product.SEG, Product.SEG_PER_LESION))
+    }
+    assert made[Product.SEG_PER_LESION,] == made[Product.SEG, Product.SEG_PER_LESION]
+    assert len(set(made.values())) == 3
 
 
 def _segments(sr: Dataset) -> list[int]:

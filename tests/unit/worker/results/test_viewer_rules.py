@@ -26,11 +26,11 @@ def study() -> ResultStudy:
 
 @pytest.fixture(scope="module")
 def encoded(study: ResultStudy) -> dict[Product, bytes]:
-    made = {}
-    for product, dataset in write._build(study.context, PRODUCTS):
+    made: dict[Product, bytes] = {}
+    for product, _, dataset in write._build(study.context, PRODUCTS):
         buffer = io.BytesIO()
         dcmwrite(buffer, dataset, enforce_file_format=True)
-        made[product] = buffer.getvalue()
+        made.setdefault(product, buffer.getvalue())
     return made
 
 
