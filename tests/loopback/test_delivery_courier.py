@@ -1,6 +1,7 @@
 """What is owed arrives once, whatever the PACS does and wherever we are killed: real catalog, real associations."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +79,35 @@ def test_a_full_pacs_is_tried_again_and_a_refusal_is_held_for_a_person(database,
         assert "C000" in room.lines[0].reason
         room.step(3600)
     assert pacs.uids == [SEG]
+
+
+def test_a_warning_is_a_delivery_and_nothing_is_sent_again(database, tmp_path):
+    with running_pacs() as pacs:
+        pacs.statuses = [0xB000, 0xB000]
+        room = make_room(database, tmp_path, pacs.port)
+        for _ in range(3):
+            room.step(3600)
+    assert pacs.uids == [SEG, SR]
+    assert room.states == [DeliveryState.DELIVERED]
+    assert "B000" in room.lines[0].reason
+
+
+def test_a_pacs_that_hangs_or_breaks_off_and_is_back_after_an_hour_has_each_object_once(database, tmp_path):
+    release = threading.Event()
+    with running_pacs() as pacs:
+        room = make_room(database, tmp_path, pacs.port, timeout_s=0.5)
+        for fault in (lambda event: release.wait(20), lambda event: event.assoc.abort()):
+            pacs.on_store = fault
+            room.step(3600)
+            assert room.states == [DeliveryState.PENDING]
+        release.set()
+        pacs.on_store = lambda event: None
+        for _ in range(3):
+            room.step(3600)
+    assert room.states == [DeliveryState.DELIVERED]
+    assert set(pacs.uids) == {SEG, SR}
+    assert len(set(pacs.got)) == 2, "the same bytes again under the same UIDs: a PACS keeps one"
+    assert pacs.uids.count(SR) == 1
 
 
 def test_after_the_settings_limit_it_is_held(database, tmp_path):

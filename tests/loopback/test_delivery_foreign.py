@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from support.orthanc import AE_TITLE, Orthanc, running_orthanc
 from support.receiving import Running, running
 from support.results_dicom import write_seg, write_sr
 
+from dicom_node.broker import free_port
 from dicom_node.catalog.database import Database
 from dicom_node.catalog.deliveries import DeliveryState
 from dicom_node.delivery.commitment import CommitmentReport
@@ -30,22 +32,19 @@ def files(tmp_path: Path) -> list[Path]:
     return [write_seg(tmp_path), write_sr(tmp_path)]
 
 
-@pytest.fixture
-def storescp(tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """Port and folder of DCMTK's receiver."""
+@contextmanager
+def storescp(folder: Path, *options: str, port: int = 0) -> Iterator[int]:
+    """DCMTK's receiver of any class, bit-preserving, over a folder. Gives its port."""
     program = shutil.which("storescp")
     if program is None:
         pytest.skip("apt-get install dcmtk")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    folder = tmp_path / "dcmtk"
-    folder.mkdir()
-    # a bit-preserving receiver of any class
-    arguments = [program, "--promiscuous", "-B", "-aet", "DCMTK", "-od", str(folder), str(port)]
+    folder.mkdir(exist_ok=True)
+    port = port or free_port()
+    arguments = [program, "--promiscuous", "-B", "-aet", "DCMTK", "-od", str(folder), *options, str(port)]
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         await_port(port, process)
-        yield port, folder
+        yield port
     finally:
         process.terminate()
         process.wait(10)
@@ -59,16 +58,53 @@ def await_port(port: int, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.05)
 
 
-def test_storescp_has_both_bit_by_bit(files, storescp):
-    port, folder = storescp
-    destination = DestinationSettings(name="dcmtk", ae_title="DCMTK", port=port, timeout_s=10)
-    reports = send(destination, files, own_ae_title="QUARTET")
+def test_storescp_has_both_bit_by_bit(files, tmp_path):
+    with storescp(tmp_path / "dcmtk") as port:
+        destination = DestinationSettings(name="dcmtk", ae_title="DCMTK", port=port, timeout_s=10)
+        reports = send(destination, files, own_ae_title="QUARTET")
     assert [report.verdict for report in reports] == [Verdict.SENT] * 2
-    stored = {str(dcmread(path).SOPInstanceUID): path for path in folder.iterdir()}
+    stored = {str(dcmread(path).SOPInstanceUID): path for path in (tmp_path / "dcmtk").iterdir()}
     assert set(stored) == {SEG, SR}
     for path in files:
         own = dcmread(path)
         assert dcmread(stored[str(own.SOPInstanceUID)]) == own
+
+
+@pytest.mark.parametrize(
+    ("options", "state"),
+    [
+        (("--refuse",), DeliveryState.REFUSED),
+        (("--abort-during",), DeliveryState.PENDING),
+        (("--abort-after",), DeliveryState.PENDING),
+        (("--sleep-during", "20"), DeliveryState.PENDING),
+        (("--sleep-after", "20"), DeliveryState.PENDING),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_after_a_fault_of_storescp_it_has_each_object_once_and_nothing_alone(options, state, tmp_path):
+    """It refuses, aborts in the middle or hangs; an hour later it is well. Nothing is lost, nothing doubled."""
+    database = Database(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+    with storescp(tmp_path / "dcmtk", *options) as port:
+        destination = DestinationSettings(name="dcmtk", ae_title="DCMTK", port=port, timeout_s=1)
+        room = CourierRoom(database, tmp_path, destinations=(destination,))
+        room.make_result()
+        room.step()
+        assert room.states == [state]
+        assert room.lines[0].reason
+        assert SR not in stored_in(tmp_path / "dcmtk"), "a report without its segmentation"
+    with storescp(tmp_path / "dcmtk", port=port):
+        if state is DeliveryState.REFUSED:  # a person saw the reason, mended it there, and wants it again
+            room.try_again()
+        for _ in range(3):
+            room.step(3600)
+    assert room.states == [DeliveryState.DELIVERED]
+    assert stored_in(tmp_path / "dcmtk") == [SEG, SR]
+    database.close()
+
+
+def stored_in(folder: Path) -> list[str]:
+    """SOP Instance UIDs of the whole files that storescp keeps; one file for each, however often it came."""
+    return sorted(str(dcmread(path).SOPInstanceUID) for path in folder.iterdir() if path.stat().st_size)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from support.node_room import NodeRoom
 from support.received import received_series
 from support.results_dicom import write_object
 
+from dicom_node.catalog import queries, studies
 from dicom_node.catalog.deliveries import DeliveryState
 from dicom_node.catalog.queries import DeliveryLine
 from dicom_node.contract.job_folder import JobFolder
@@ -70,6 +71,11 @@ class CourierRoom(NodeRoom):
             )
         outcome = JobOutcome(job_id=doorbell.job_id, attempt=doorbell.attempt, status=status, products=tuple(products))
         return folder.publish(outcome)
+
+    def try_again(self) -> None:
+        """As `quartet retry`: a person wants what was refused to be tried again."""
+        with self.database.write() as connection:
+            studies.retry(connection, queries.find_study(connection, "1.2.1"), self.now)
 
     @property
     def lines(self) -> tuple[DeliveryLine, ...]:
