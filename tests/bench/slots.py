@@ -274,7 +274,7 @@ def hospital(study: Study) -> str:
 
 
 def speed(studies: list[Study]) -> float:
-    """Series a second of one core's time (other work on the machine not counted): the best of three runs of a second."""
+    """Series a second of one core's own time, so that a busy machine does not count: the best of three runs."""
     lists = [[one["headers"] for one in s["series"]] for s in studies]
     best = 0.0
     for _ in range(3):
