@@ -78,6 +78,7 @@ def serve(environment: WorkerEnvironment) -> None:
             "--pool=prefork",
             "--concurrency=1",
             f"--queues={QUEUE_NAME}",
+            f"--hostname=quartet-{os.getpid()}@%h",
             "--without-gossip",
             "--without-mingle",
             "--without-heartbeat",

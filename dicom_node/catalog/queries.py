@@ -1,4 +1,4 @@
-"""What people ask: `quartet studies`, `quartet show STUDY`, and the web pages. Frozen records, no patient identifiers.
+"""What people ask: `quartet studies` and `quartet show STUDY`. Frozen records, no patient identifiers.
 
 Reads only. UIDs are left out too, but for those that a person needs to find a result in the PACS.
 """

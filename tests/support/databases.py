@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,17 +63,25 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'catalog.sqlite'}"
         return
-    folder = request.getfixturevalue("postgresql_folder")
+    with postgresql_database(request.getfixturevalue("postgresql_folder")) as url:
+        yield url
+
+
+@contextmanager
+def postgresql_database(folder: Path) -> Iterator[str]:
+    """The URL of an empty database on the server of `postgresql_folder`; dropped at the end."""
     name = "test_" + os.urandom(6).hex()
     server = create_engine(
         f"postgresql+psycopg://quartet@/postgres?host={folder}", isolation_level="AUTOCOMMIT", pool_size=1
     )
-    with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield f"postgresql+psycopg://quartet@/{name}?host={folder}"
-    with server.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    server.dispose()
+    try:
+        with server.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        yield f"postgresql+psycopg://quartet@/{name}?host={folder}"
+        with server.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    finally:
+        server.dispose()
 
 
 @pytest.fixture

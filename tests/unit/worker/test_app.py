@@ -5,7 +5,7 @@ from unittest.mock import MagicMock
 import pytest
 from celery.concurrency.prefork import TaskPool
 
-from worker.app import CHILD_START_S, make_app
+from worker.app import CHILD_START_S, HEALTH_CHECK_S, make_app
 
 MEASURED = {
     "task_acks_late": True,
@@ -16,7 +16,12 @@ MEASURED = {
     "worker_prefetch_multiplier": 1,
     "task_soft_time_limit": 1500.0,
     "task_time_limit": 1800.0,
-    "broker_transport_options": {"visibility_timeout": 21_600},
+    "broker_transport_options": {
+        "visibility_timeout": 21_600,
+        "health_check_interval": HEALTH_CHECK_S,
+        "socket_keepalive": True,
+    },
+    "worker_enable_remote_control": True,
     "broker_connection_max_retries": None,
     "worker_soft_shutdown_timeout": 60.0,
     "worker_cancel_long_running_tasks_on_connection_loss": False,
