@@ -53,6 +53,11 @@ def dcm2json(path: Path) -> dict[str, Any]:
     return found
 
 
+def dsrdump(path: Path) -> str:
+    """A structured report as DCMTK reads and prints its tree; it refuses one that breaks the IOD's rules."""
+    return run(_debian("dsrdump", "dcmtk"), "+U8", path)
+
+
 def dcmdump(path: Path, tag: str) -> bytes:
     """One element as DCMTK finds it at the top of a file, its bytes unconverted."""
     done = subprocess.run([_debian("dcmdump", "dcmtk"), "+P", tag, "-s", path], capture_output=True, check=True)
