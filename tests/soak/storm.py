@@ -22,6 +22,7 @@ TARGETS = ("receive", "coordinate", "worker", "worker-child", "broker", "node")
 """`node` is all of it at once, as systemd leaves it when the main process dies."""
 ANATOMIES = ("A", "B", "C", "D")
 LATEST_KILL_S = 6.0
+LONGEST_ABSENCE_S = 60.0
 REFUSAL = 0xA700
 """Out of resources: a PACS that wants to be asked again."""
 
@@ -54,10 +55,12 @@ class Storm:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
         self._waiting: list[str] = []
+        self._first_targets = self._random.sample(TARGETS, len(TARGETS))
+        """Each part dies once before chance decides, so that a short soak has seen them all."""
 
     def round(self, number: int) -> str:
         """One round; gives what it did, for a line of the log."""
-        target = self._random.choice(TARGETS)
+        target = self._first_targets.pop() if self._first_targets else self._random.choice(TARGETS)
         delay_s = self._random.uniform(0.0, LATEST_KILL_S)
         kind, study_uid, files = self._choose(number)
         if self._random.random() < 0.1:
@@ -118,11 +121,17 @@ class Storm:
         if target == "node":
             self.node.kill()
             self.node.start(wait=False)
-        elif (pid := self.node.parts().get(target)) is not None:
+            self.ledger.kills[target] += 1
+        elif (pid := self._find(target)) is not None:
             os.kill(pid, signal.SIGKILL)
-        else:
-            return
-        self.ledger.kills[target] += 1
+            self.ledger.kills[target] += 1
+
+    def _find(self, target: str) -> int | None:
+        """The process of a part; waited for where it comes back from its last death just now."""
+        deadline = time.monotonic() + LONGEST_ABSENCE_S
+        while (pid := self.node.parts().get(target)) is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return pid
 
     def tidy(self) -> None:
         """Remove the files that were sent; what they held stands in the ledger."""
