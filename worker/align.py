@@ -4,7 +4,9 @@ Called by pipeline.py. A series that cannot be aligned is left out with its reas
 dropout makes a missing sequence safe (design, invariant 6).
 """
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from dicom_node.contract.messages import JobRequest, SlotState, SlotUse
@@ -12,7 +14,7 @@ from dicom_node.contract.slots import SequenceSlot
 from worker.inputs import Inputs
 from worker.volume.alignment import Alignment
 from worker.volume.geometry import SeriesVolume, Volume
-from worker.volume.register import register
+from worker.volume.register import THOROUGH, register
 from worker.volume.trust import check
 
 SEED = 20210222
@@ -32,22 +34,30 @@ class Aligned:
 
 
 def align(inputs: Inputs) -> Aligned:
-    """Register every series to the reference and keep those whose alignment can be trusted."""
+    """Register every series to the reference, side by side, and keep those whose alignment can be trusted."""
     fixed = inputs.volumes[inputs.reference].volume
     volumes = {inputs.reference: inputs.volumes[inputs.reference]}
     alignments: dict[SequenceSlot, Alignment] = {}
     rejected = dict(inputs.rejected)
-    for slot, series in inputs.volumes.items():
-        if slot == inputs.reference:
-            continue
-        alignment = register(fixed, series.volume, seed=SEED)
-        reason = check(fixed, series.volume, alignment)
+    others = {slot: series for slot, series in inputs.volumes.items() if slot != inputs.reference}
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:  # ITK lets go of the interpreter
+        found = pool.map(lambda series: aligned_to(fixed, series.volume), others.values())
+    for (slot, series), (alignment, reason) in zip(others.items(), found, strict=True):
         if reason:
             rejected[slot] = reason
         else:
             volumes[slot], alignments[slot] = series, alignment
     ordered = {slot: volumes[slot] for slot in SequenceSlot if slot in volumes}
     return Aligned(reference=inputs.reference, volumes=ordered, alignments=alignments, rejected=rejected)
+
+
+def aligned_to(fixed: Volume, moving: Volume) -> tuple[Alignment, str]:
+    """The way from `fixed` to `moving`, and why it cannot be trusted (empty: it can). Doubt gets a longer try."""
+    quick = register(fixed, moving, seed=SEED)
+    if not check(fixed, moving, quick):
+        return quick, ""
+    thorough = register(fixed, moving, seed=SEED, plan=THOROUGH)
+    return thorough, check(fixed, moving, thorough)
 
 
 def slot_uses(request: JobRequest, aligned: Aligned) -> tuple[SlotUse, ...]:

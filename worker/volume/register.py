@@ -22,15 +22,13 @@ from worker.volume.head import head_mask
 from worker.volume.resample import coarser, resample
 from worker.volume.trust import check
 
-__all__ = ["Alignment", "check", "register"]
+__all__ = ["QUICK", "THOROUGH", "Alignment", "Plan", "check", "register"]
 
 _BINS = 32
 _MARGIN_MM = 10.0
 """The metric looks at the head and so far around it, so that the edge of the head aligns too."""
 _TURNS_DEGREES = tuple(product((-20.0, 0.0, 20.0), (-15.0, 0.0, 15.0), (-20.0, 0.0, 20.0)))
 """Rotations about x, y, z tried about the centre of the head: nodded, tilted, turned."""
-_FOLLOWED = 2
-"""So many of the best starts are optimised at the coarse stage, besides the headers as they stand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,25 +43,44 @@ class _Stage:
     iterations: int
 
 
-_STAGES = (
-    _Stage(spacing_mm=6.0, samples=4_000, step_mm=6.0, tolerance_mm=0.5, iterations=4),
-    _Stage(spacing_mm=4.0, samples=10_000, step_mm=2.0, tolerance_mm=0.1, iterations=6),
-    _Stage(spacing_mm=2.0, samples=25_000, step_mm=0.4, tolerance_mm=0.04, iterations=3),
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much is tried."""
+
+    followed: int
+    """So many of the best starts are optimised at the coarse stage, besides the headers as they stand."""
+    stages: tuple[_Stage, ...]
+
+
+_COARSE = _Stage(spacing_mm=6.0, samples=4_000, step_mm=6.0, tolerance_mm=0.5, iterations=4)
+QUICK = Plan(
+    followed=2,
+    stages=(_COARSE, _Stage(spacing_mm=3.0, samples=10_000, step_mm=2.0, tolerance_mm=0.08, iterations=5)),
 )
+"""What every series gets."""
+THOROUGH = Plan(
+    followed=8,
+    stages=(
+        _COARSE,
+        _Stage(spacing_mm=4.0, samples=10_000, step_mm=2.0, tolerance_mm=0.1, iterations=6),
+        _Stage(spacing_mm=2.0, samples=25_000, step_mm=0.4, tolerance_mm=0.04, iterations=3),
+    ),
+)
+"""For a series whose quick alignment cannot be trusted: more starts, finer in the end, three times as long."""
 
 
-def register(fixed: Volume, moving: Volume, *, seed: int) -> Alignment:
+def register(fixed: Volume, moving: Volume, *, seed: int, plan: Plan = QUICK) -> Alignment:
     """Find the rigid transform from `fixed` to `moving`; both should show one head, in any contrast and orientation.
 
     seed: of the metric's samples; equal input and seed give equal bytes. The headers as they stand (one frame of
     reference) and the centres of the heads, each with several turns, are the starts.
     """
     started = time.perf_counter()
-    finest = [coarser(volume, _STAGES[-1].spacing_mm) for volume in (fixed, moving)]
+    finest = [coarser(volume, plan.stages[-1].spacing_mm) for volume in (fixed, moving)]
     masks = [head_mask(volume) for volume in finest]
     centres = [_centre(volume, mask) for volume, mask in zip(finest, masks, strict=True)]
-    searches = [_Search.at(stage, finest, masks[0], seed) for stage in _STAGES]
-    value, transform = _coarse(searches[0], centres)
+    searches = [_Search.at(stage, finest, masks[0], seed) for stage in plan.stages]
+    value, transform = _coarse(searches[0], centres, plan.followed)
     for search in searches[1:]:
         value, transform = search.refine(transform)
     matrix = _matrix(transform)
@@ -124,12 +141,12 @@ class _Search:
         return float(self.method.GetMetricValue()), found
 
 
-def _coarse(search: _Search, centres: list[Float64]) -> _Found:
+def _coarse(search: _Search, centres: list[Float64], followed: int) -> _Found:
     """The best of all starts, after the most promising were followed."""
     as_it_stands = _start(np.zeros(3), (0.0, 0.0, 0.0), centres[0])
     turned = [_start(centres[1] - centres[0], turn, centres[0]) for turn in _TURNS_DEGREES]
-    followed = [as_it_stands, *sorted(turned, key=search.value)[:_FOLLOWED]]
-    return min((search.refine(start) for start in followed), key=lambda found: found[0])
+    starts = [as_it_stands, *sorted(turned, key=search.value)[:followed]]
+    return min((search.refine(start) for start in starts), key=lambda found: found[0])
 
 
 def _start(shift_mm: Float64, turn_degrees: tuple[float, ...], centre: Float64) -> Any:

@@ -53,7 +53,7 @@ class Evidence:
 
 def check(fixed: Volume, moving: Volume, alignment: Alignment) -> str:
     """Empty where the alignment can be trusted, else 'could not be aligned to the reference: ...'."""
-    reason = _implausible(alignment) or _doubt(measure(fixed, moving, alignment))
+    reason = _implausible(alignment) or doubt(measure(fixed, moving, alignment))
     return f"could not be aligned to the reference: {reason}" if reason else ""
 
 
@@ -90,7 +90,8 @@ def _implausible(alignment: Alignment) -> str:
     return ""
 
 
-def _doubt(found: Evidence) -> str:
+def doubt(found: Evidence) -> str:
+    """Why an alignment of which so much was measured cannot be trusted; empty where it can."""
     if found.coverage < SMALLEST_COVERAGE:
         return f"it shows only {found.coverage:.0%} of the head that the reference shows"
     if found.overlap < SMALLEST_OVERLAP:

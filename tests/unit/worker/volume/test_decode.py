@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, RLELossless
@@ -59,12 +60,15 @@ def test_two_decoders_agree(encoder: str, bits: int, signed: bool, tmp_path: Pat
         np.testing.assert_array_equal(ours[0], _picture(bits, signed))
 
 
-@pytest.mark.parametrize("signed", [False, True])
-def test_jpeg_2000_comes_back_as_it_was(signed: bool, tmp_path: Path) -> None:
-    ds = pydicom.dcmread(_file(tmp_path, _picture(12, signed), 12, signed))
-    before = decode(ds)
+@pytest.mark.parametrize(("bits", "signed"), [(12, False), (16, False), (16, True)])
+def test_jpeg_2000_comes_back_as_it_was_and_gdcm_agrees(bits: int, signed: bool, tmp_path: Path) -> None:
+    path = _file(tmp_path, _picture(bits, signed), bits, signed)
+    ds = pydicom.dcmread(path)
     ds.compress(JPEG2000Lossless, encoding_plugin="pylibjpeg")
-    np.testing.assert_array_equal(decode(ds), before)
+    ds.save_as(path)
+    ours = decode(pydicom.dcmread(path))
+    np.testing.assert_array_equal(ours[0], _picture(bits, signed))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), ours)
 
 
 @needs_dcmtk
