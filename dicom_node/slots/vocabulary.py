@@ -37,6 +37,8 @@ class Meaning(Enum):
     HEAD = "head"
     ELSEWHERE = "another body part"
 
+    __hash__ = object.__hash__  # members are single; Enum's own hash is slow, and asked for forty times a series
+
 
 def words_of(text: str) -> frozenset[str]:
     """The words of a list that is written as one text."""
