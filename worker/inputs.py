@@ -1,7 +1,7 @@
-"""The inputs of a job: the chosen series of a snapshot, checked against their digests and read into volumes.
+"""The inputs of a job: the chosen series of a snapshot, checked against their digests, read, and let through the gates.
 
 Called by pipeline.py. A series that cannot be used rejects its slot with the reason; the others go on (paper: the model
-works with whatever is there).
+works with whatever is there). A slab or a phantom in one slot so never becomes the reference of a good series.
 """
 
 import hashlib
@@ -11,8 +11,9 @@ from pathlib import Path
 
 from dicom_node.contract.messages import JobRequest, SnapshotSeries
 from dicom_node.contract.slots import REFERENCE_ORDER, SequenceSlot
-from worker.errors import InputRefused, SeriesRefused, WorkerError
+from worker.errors import InputRefused, WorkerError
 from worker.volume.geometry import SeriesVolume
+from worker.volume.quality import require_brain
 from worker.volume.read import read_series
 
 _META_LENGTH_AT = 140
@@ -38,16 +39,22 @@ class Inputs:
 
 
 def read_inputs(request: JobRequest, storage_root: Path) -> Inputs:
-    """Read every chosen series. Raises `InputRefused` where none is usable, `SnapshotAltered` on a changed file."""
+    """Read every chosen series and keep what may be a brain.
+
+    Raises `InputRefused` where none is usable, `SnapshotAltered` on a changed file.
+    """
     volumes: dict[SequenceSlot, SeriesVolume] = {}
     rejected: dict[SequenceSlot, str] = {}
     for series in request.series:
         if not series.chosen or series.slot is None:
             continue
         try:
-            volumes[series.slot] = read_series(_verified(series, storage_root))
-        except SeriesRefused as refusal:
+            found = read_series(_verified(series, storage_root))
+            require_brain(found.volume)
+        except InputRefused as refusal:
             rejected[series.slot] = str(refusal)
+        else:
+            volumes[series.slot] = found
     if not volumes:
         reasons = "; ".join(f"{slot.label}: {reason}" for slot, reason in rejected.items()) or "no series was chosen"
         raise InputRefused(f"no usable series ({reasons})")

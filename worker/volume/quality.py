@@ -1,12 +1,10 @@
 """Gates: is this a whole enough brain MR to be given to the model, or the reason why not.
 
-Called by the pipeline for the reference: `require_head` on its headers, `require_brain` on its voxels. Classical and
-quick (about .1 s). It knows shapes and textures, not anatomy: it stops phantoms, limbs, trunks, noise and stubs, and
-is made to let every head pass. A phantom shaped and textured like a head would pass too.
+Called by inputs for every series. Classical and quick (about .1 s). It knows shapes and textures, not anatomy: it stops
+phantoms, limbs, trunks, noise and stubs, and is made to let every head pass. A phantom shaped and textured like a head
+would pass too. Headers are no gate here: real brains come as BodyPartExamined TSPINE or SHOULDER, and the node's
+classifier has weighed that already (dicom_node/slots/region.py).
 """
-
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import scipy.ndimage as ndi
@@ -31,22 +29,8 @@ MAXIMUM_TOP = 0.85
 MINIMUM_TEXTURE = 0.045
 """Relative standard deviation of what is finer than 16 mm and coarser than 4 mm, inside: .07 and more in heads of
 every contrast, under .03 in a uniform phantom."""
-_PARTS = """
-    ABDOMEN ANKLE ARM BREAST CALF CHEST CSPINE ELBOW EXTREMITY FEMUR FINGER FOOT FOREARM HAND HEART HIP KIDNEY KNEE LEG
-    LIVER LSPINE LUMBAR PELVIS PHANTOM PROSTATE QUALITYCONTROL SACRUM SHOULDER SPINE SSPINE THIGH THORAX TSPINE WRIST
-"""
-OTHER_BODY_PARTS = frozenset(_PARTS.split())
-"""Values of BodyPartExamined (PS3.16 Annex L, and as they are typed) that no brain series carries."""
 _WORKING_MM = 4.0
 _RIM_MM = 10.0
-
-
-def require_head(headers: Sequence[Any]) -> None:
-    """Raise InputRefused where the headers name another part of the body; silent or unknown headers pass."""
-    words = str(headers[0].get("BodyPartExamined") or "").upper() if headers else ""
-    part = "".join(letter for letter in words if letter.isalpha())
-    if part in OTHER_BODY_PARTS:
-        raise InputRefused(f"the headers say that this is no head (BodyPartExamined is {part})")
 
 
 def require_brain(volume: Volume) -> None:
