@@ -71,13 +71,14 @@ class DemoPacs:
             association.release()
 
 
-def wait_for_echo(port: int, calling: str, called: str, seconds: float) -> None:
-    """Return as soon as the node answers a C-ECHO. Raises `DemoPacsError` after `seconds`."""
+def wait_for_echo(port: int, calling: str, called: str, seconds: float, check: Callable[[], None]) -> None:
+    """Return as soon as the node answers a C-ECHO. Raises `DemoPacsError` after `seconds`, and what `check` raises."""
     deadline = time.monotonic() + seconds
     ae = AE(ae_title=calling)
     ae.add_requested_context(Verification)
     ae.connection_timeout = 2
     while time.monotonic() < deadline:
+        check()
         association = ae.associate(LOOPBACK, port, ae_title=called)
         if association.is_established:
             status = association.send_c_echo()

@@ -6,39 +6,33 @@ make the patient -> start the node -> send -> follow -> receive -> compare with 
 """
 
 import json
-import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from pydicom import dcmread
 from rich.console import Console
 
-from dicom_node.broker import free_port
 from dicom_node.contract.job_folder import JOBS, JobFolder
 from dicom_node.contract.messages import JobOutcome
 from dicom_node.contract.slots import SequenceSlot
+from dicom_node.demo.node import DEMO_AE, NODE_AE, DemoError, DemoNode
 from dicom_node.demo.pacs import DemoPacs, wait_for_echo
 from dicom_node.demo.report import Planted, Summary, match_lesions, print_summary
 from dicom_node.demo.screen import DemoScreen
-from dicom_node.errors import NodeError
 
-NODE_AE, DEMO_AE = "QUARTET", "DEMOPACS"
 Found = TypeVar("Found")
 RESULT_TIMEOUT_S = 600.0
-START_TIMEOUT_S = 60.0
-
-
-class DemoError(NodeError):
-    """The demo could not go on; the text says what was missing and where the node's log lies."""
+START_TIMEOUT_S = 180.0
+"""Seconds do on a quiet machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +53,13 @@ def run(options: DemoOptions, console: Console) -> int:
         with screen.stage("make the patient", seconds):
             study = make_study(work, options)
         pacs = DemoPacs(DEMO_AE, work / "received")
-        with pacs, _node(work, pacs.port, options.out / "node.log") as port:
+        with pacs, DemoNode(work, pacs.port, options.out / "node.log") as node:
             with screen.stage("start the node", seconds):
-                wait_for_echo(port, DEMO_AE, NODE_AE, START_TIMEOUT_S)
+                wait_for_echo(node.port, DEMO_AE, NODE_AE, START_TIMEOUT_S, node.check)
             with screen.stage("send the study", seconds):
                 files = shuffled(study, options.seed)
-                pacs.send(files, port, NODE_AE, progress=screen.count(len(files)))
-            outcome = follow(work / "storage", pacs, screen, seconds)
+                pacs.send(files, node.port, NODE_AE, progress=screen.count(len(files)))
+            outcome = follow(node, pacs, screen, seconds)
         summary = collect(options, work, study, outcome, pacs.received, seconds)
     print_summary(summary, console)
     return 0 if summary.succeeded else 1
@@ -99,61 +93,18 @@ def shuffled(study: Path, seed: int) -> list[Path]:
     return files
 
 
-@contextmanager
-def _node(work: Path, pacs_port: int, log: Path) -> Iterator[int]:
-    """The whole node as `quartet serve` runs it, on free loopback ports; gives the receiver's port."""
-    port = free_port()
-    config = work / "quartet.toml"
-    config.write_text(_CONFIG.format(port=port, root=work / "storage", pacs_port=pacs_port))
-    (work / "storage").mkdir()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dicom_node.cli", "serve", "--config", str(config)],
-            stdout=output,
-            stderr=output,
-            env=dict(os.environ),
-        )
-        try:
-            yield port
-        finally:
-            process.terminate()
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-_CONFIG = """
-[association]
-ae_title = "QUARTET"
-host = "127.0.0.1"
-port = {port}
-peers = [{{ ae_title = "DEMOPACS", addresses = ["127.0.0.1"] }}]
-[storage]
-root = "{root}"
-reserve_bytes = 200000000
-[study]
-settle_s = 5.0
-early_settle_s = 1.0
-[[destinations]]
-name = "demo"
-ae_title = "DEMOPACS"
-port = {pacs_port}
-"""
-
-
-def follow(storage: Path, pacs: DemoPacs, screen: DemoScreen, seconds: dict[str, float]) -> JobOutcome:
+def follow(node: DemoNode, pacs: DemoPacs, screen: DemoScreen, seconds: dict[str, float]) -> JobOutcome:
     """Wait for the job and its results, showing every stage. Raises `DemoError` where they do not come."""
-    deadline = time.monotonic() + RESULT_TIMEOUT_S
+    wait = partial(_until, time.monotonic() + RESULT_TIMEOUT_S, node.check)
     with screen.stage("wait until the study is complete", seconds):
-        folder = _until(lambda: _first_job(storage), deadline, "no job was made of the study")
+        folder = wait(lambda: _first_job(node.storage), "no job was made of the study")
     with screen.stage("process", seconds):
-        outcome = _until(lambda: _outcome(folder, screen), deadline, "the worker gave no outcome")
+        outcome = wait(lambda: _outcome(folder, screen), "the worker gave no outcome")
     seconds.update({f"  {name}": taken for name, taken in outcome.seconds.items()})
     if outcome.reason:
         raise DemoError(f"the study was not processed: {outcome.reason}")
     with screen.stage("deliver the results", seconds):
-        _until(lambda: len(pacs.received) >= len(outcome.products) or None, deadline, "the results did not arrive")
+        wait(lambda: len(pacs.received) >= len(outcome.products) or None, "the results did not arrive")
     return outcome
 
 
@@ -174,8 +125,9 @@ def _outcome(folder: JobFolder, screen: DemoScreen) -> JobOutcome | None:
     return folder.read_outcome()
 
 
-def _until(found: Callable[[], Found | None], deadline: float, otherwise: str) -> Found:
+def _until(deadline: float, check: Callable[[], None], found: Callable[[], Found | None], otherwise: str) -> Found:
     while (value := found()) is None:
+        check()
         if time.monotonic() > deadline:
             raise DemoError(f"{otherwise}; the node's log (node.log in the output folder) says more")
         time.sleep(0.2)
