@@ -9,6 +9,7 @@ Written by training/cohort and training/prepare; read by training/sampling and t
 """
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def _index(folder: Path, stack: NDArray[np.float16], mask: NDArray[np.uint8]) ->
         "lesions": [_places(voxels).tolist() for voxels in _components(np.asarray(mask))],
         "head_zyx": [_extent(tissue, axis) for axis in range(3)],
     }
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")  # torchrun's processes index the same patients at once
     temporary.write_text(json.dumps(index))
     temporary.replace(path)
     return index

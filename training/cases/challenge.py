@@ -62,9 +62,13 @@ def list_ucsf(root: Path, choice: SlotChoice) -> list[CaseFiles]:
 
 
 def list_bids(root: Path, choice: SlotChoice, labels: tuple[int, ...] = (1,)) -> list[CaseFiles]:
-    """Subjects of a BIDS data set: post-Gd T1w carries the entity `ce-`; masks lie in derivatives or beside them."""
+    """Subjects of a BIDS data set: post-Gd T1w carries the entity `ce-`; masks lie in derivatives or beside them.
+
+    Where several runs are there the first is taken; a mask of the brain (`desc-brain_mask`) is none of lesions.
+    """
     found = []
-    for anatomy in sorted(path for path in root.rglob("anat") if path.is_dir() and "derivatives" not in path.parts):
+    folders = [path for path in root.rglob("anat") if path.is_dir()]
+    for anatomy in sorted(path for path in folders if "derivatives" not in path.relative_to(root).parts):
         t1 = sorted(anatomy.glob("*_T1w.nii*"))
         post = [path for path in t1 if "_ce-" in path.name]
         pre = [path for path in t1 if "_ce-" not in path.name]
@@ -80,7 +84,8 @@ def list_bids(root: Path, choice: SlotChoice, labels: tuple[int, ...] = (1,)) ->
 def _bids_mask(root: Path, anatomy: Path) -> Path | None:
     places = [anatomy, *(root / "derivatives").glob(f"*/{anatomy.relative_to(root)}")]
     patterns = ("*_mask.nii*", "*_dseg.nii*", "*_seg.nii*")
-    return _first([path for place in places for pattern in patterns for path in sorted(place.glob(pattern))])
+    found = [path for place in places for pattern in patterns for path in sorted(place.glob(pattern))]
+    return _first([path for path in found if "brain" not in path.name])
 
 
 def _list(root: Path, layout: _Layout, choice: SlotChoice) -> list[CaseFiles]:

@@ -1,0 +1,66 @@
+"""`python -m training.cohort` with several processes: it runs as it is typed, and their number changes no byte."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from dicom_node.contract.slots import SequenceSlot
+from training.cohort.cache import write_cached
+from training.cohort.crew import run
+from training.cohort.patient import Options
+from training.cohort.protocol import Site
+
+pytestmark = pytest.mark.timeout(900)
+"""On a busy machine a patient takes its time."""
+_SHELLS = ((70, 511), (64, 515), (58, 24), (55, 3), (46, 2))
+"""Radius in mm and label: skin, bone, fluid, grey and white matter."""
+
+
+def cohort(out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own, two patients by two processes."""
+    typed = [sys.executable, "-m", "training.cohort", "cache", "--patients", "2", "--jobs", "2", "--out", str(out)]
+    return subprocess.run([*typed, *options], capture_output=True, text=True, check=False)
+
+
+def test_two_processes_find_their_work(tmp_path: Path) -> None:
+    """Patients that are whole already are kept, so that nothing is told here but that a process got its patient."""
+    for name in ("0000", "0001"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "meta.json").write_text("{}")
+    told = cohort(tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert "2/2" in told.stdout
+
+
+def test_a_failure_in_a_process_ends_the_run_and_is_told(tmp_path: Path) -> None:
+    told = cohort(tmp_path / "out", "--anatomy", str(tmp_path))
+    assert told.returncode != 0
+    assert "no label maps" in told.stderr
+
+
+@pytest.mark.slow
+def test_the_number_of_processes_changes_no_byte(tmp_path: Path) -> None:
+    options = Options(anatomy=ball(tmp_path / "maps"), lesions=2, without=(SequenceSlot.PRE_CUBE, SequenceSlot.FLAIR))
+    alone, beside = tmp_path / "alone", tmp_path / "beside"
+    run(write_cached, [(alone, 11)], Site.B, options, jobs=1)
+    run(write_cached, [(beside, 11)], Site.B, options, jobs=2)
+    written = {path.name: path.read_bytes() for path in alone.iterdir()}
+    assert set(written) == {"stack.npy", "mask.npy", "brain.npy", "meta.json"}
+    assert np.load(alone / "mask.npy").any()
+    assert written == {path.name: path.read_bytes() for path in beside.iterdir()}
+
+
+def ball(folder: Path) -> Path:
+    """A folder with one coarse label map: quick to load."""
+    folder.mkdir()
+    axis = np.arange(50) * 4.0 - 98
+    radius = np.sqrt((axis[:, None, None] / 0.9) ** 2 + (axis[:, None] / 1.1) ** 2 + axis**2)
+    labels = np.zeros(radius.shape, dtype=np.int16)
+    for limit, label in _SHELLS:
+        labels[radius < limit] = label
+    nibabel.save(nibabel.Nifti1Image(labels, np.diag([4.0, 4.0, 4.0, 1.0])), folder / "ball.nii.gz")
+    return folder
