@@ -22,21 +22,17 @@ SMALLEST_COVERAGE = 0.6
 """Part of the head of the reference that the series must show; a thick 2D FLAIR may lack the vertex."""
 SMALLEST_OVERLAP = 0.6
 """Dice of both head masks within the common field of view; a brain without its skull against a whole head has .69."""
-SMALLEST_EDGE_AGREEMENT = 0.54
-"""Weighted mean of the squared cosine of both gradients. Real pairs of one head: .58 and more, thick slices too;
-another head, or a mirrored one: .51 at most; chance: 1/3."""
-SMALLEST_PEAK = 1.2
-"""Agreement above chance here, over the best 6 mm away. Real pairs of one head: 1.57 and more; synthetic
-ones, thick or lesioned: 1.3 and more. Alone it does not tell another head (up to 1.3): the edges do."""
-LARGEST_OFFSET_MM = 1.5
-"""How far away the edges would agree best, by parabolas along the axes. Aligned: up to 1.0; 2 mm off: 1.5 and more."""
+SMALLEST_EDGE_AGREEMENT = 0.5
+"""Weighted mean of the squared cosine of both gradients. Chance is 1/3; registered pairs
+of one head have .58 and more, thick slices too. A safety net: the offset below tells more."""
+LARGEST_OFFSET_MM = 3.0
+"""How far away the edges of any half of the head would agree best, by parabolas along the axes. Registered
+pairs of one head: up to 2.5; off by 4 mm or 6 degrees, mirrored, or of another head: 3.3 and more."""
 
 _WORKING_MM = 2.0
 _SMOOTHING_VOXELS = 0.7
 _POINTS = 30_000
-_CHANCE = 1 / 3
-"""Mean squared cosine of random directions."""
-_FAR_MM, _NEAR_MM = 6.0, 2.0
+_STEP_MM = 2.0
 _ENOUGH_VOXELS = 1000
 
 
@@ -46,9 +42,9 @@ class Evidence:
 
     coverage: float
     overlap: float
-    peak: float
     edge_agreement: float
     offset_mm: float
+    """The largest of the halves of the head: a turn moves them apart where the whole stays in place."""
 
 
 def check(fixed: Volume, moving: Volume, alignment: Alignment) -> str:
@@ -68,16 +64,10 @@ def measure(fixed: Volume, moving: Volume, alignment: Alignment) -> Evidence:
     overlap = float(2 * (common & there).sum() / max(1, common.sum() + (there & seen).sum()))
     inner = ndi.binary_erosion(common & there, iterations=2)
     if inner.sum() < _ENOUGH_VOXELS:
-        return Evidence(coverage=coverage, overlap=overlap, peak=0.0, edge_agreement=0.0, offset_mm=float("inf"))
+        return Evidence(coverage=coverage, overlap=overlap, edge_agreement=0.0, offset_mm=float("inf"))
     edges = _Edges.of(still, _brought(other.voxels, other, still, alignment.transform), inner)
-    here = edges.agreement((0, 0, 0))
-    far = max(edges.agreement(shift) for shift in edges.shifts(_FAR_MM))
     return Evidence(
-        coverage=coverage,
-        overlap=overlap,
-        edge_agreement=here,
-        peak=(here - _CHANCE) / max(far - _CHANCE, 0.02),
-        offset_mm=edges.offset_mm(here),
+        coverage=coverage, overlap=overlap, edge_agreement=edges.agreement(), offset_mm=edges.largest_offset_mm()
     )
 
 
@@ -98,10 +88,8 @@ def doubt(found: Evidence) -> str:
         return f"the outlines of the heads overlap by only {found.overlap:.0%}"
     if found.edge_agreement < SMALLEST_EDGE_AGREEMENT:
         return f"its edges agree with those of the reference by only {found.edge_agreement:.2f} (chance is 0.33)"
-    if found.peak < SMALLEST_PEAK:
-        return f"the match is hardly better than one 6 mm away ({found.peak:.2f} times)"
     if found.offset_mm > LARGEST_OFFSET_MM:
-        return f"the match would be better {found.offset_mm:.1f} mm away"
+        return f"a half of the head would match better {found.offset_mm:.1f} mm away"
     return ""
 
 
@@ -112,7 +100,9 @@ class _Edges:
     indices: NDArray[np.int64]
     """(N, 3): voxels looked at."""
     still: Float32
-    """(3, N): gradients of the reference there."""
+    """(3, N): directions of the reference's gradients there."""
+    strength: Float32
+    """(N,): and their lengths, 1 from the 90th percentile on."""
     brought: Float32
     """(3, Z, Y, X): gradients of the series, brought onto the grid."""
     spacing_mm_zyx: Float64
@@ -123,33 +113,59 @@ class _Edges:
         indices = indices[:: max(1, len(indices) // _POINTS)]
         spacing = np.array(still.grid.spacing_mm_xyz[::-1])
         first = _gradient(still.voxels, spacing)[:, *indices.T]
-        return cls(indices=indices, still=first, brought=_gradient(brought, spacing), spacing_mm_zyx=spacing)
+        length = np.linalg.norm(first, axis=0) + 1e-9
+        strength = np.minimum(length / np.percentile(length, 90), 1.0)
+        return cls(
+            indices=indices, still=first / length, strength=strength, brought=_gradient(brought, spacing),
+            spacing_mm_zyx=spacing,
+        )  # fmt: skip
 
-    def agreement(self, shift_zyx: tuple[int, ...]) -> float:
-        """Squared cosine between the gradients, the series shifted by whole voxels; strong edges count more, evenly
-        from the 90th percentile on."""
+    def agreement(self) -> float:
+        """Of the whole head, as it lies."""
+        return _mean(self._compared((0, 0, 0)))
+
+    def largest_offset_mm(self) -> float:
+        """Of the six halves of the head: the way to where their edges would agree best."""
+        here, beside = self._compared((0, 0, 0)), [self._compared(shift) for shift in self._shifts()]
+        steps_mm = np.abs(self._shifts()[::2]) @ self.spacing_mm_zyx
+        return max(_offset_mm(_mean(here, half), [_mean(b, half) for b in beside], steps_mm) for half in self._halves())
+
+    def _compared(self, shift_zyx: tuple[int, ...]) -> tuple[Float32, Float32]:
+        """(N,) squared cosine between the gradients times its weight, and the weight; the series shifted by whole
+        voxels. Strong edges count more, evenly from the 90th percentile on.
+        """
         at = np.clip(self.indices + np.array(shift_zyx), 0, np.array(self.brought.shape[1:]) - 1)
         other = self.brought[:, *at.T]
-        lengths = [np.linalg.norm(gradient, axis=0) + 1e-9 for gradient in (self.still, other)]
-        weight = np.prod([np.minimum(length / np.percentile(length, 90), 1.0) for length in lengths], axis=0)
-        cosine = (self.still * other).sum(axis=0) / (lengths[0] * lengths[1])
-        return float((weight * cosine**2).sum() / max(float(weight.sum()), 1e-9))
+        length = np.linalg.norm(other, axis=0) + 1e-9
+        weight = self.strength * np.minimum(length / np.percentile(length, 90), 1.0)
+        cosine = (self.still * other).sum(axis=0) / length
+        return weight * cosine**2, weight
 
-    def shifts(self, length_mm: float) -> list[tuple[int, ...]]:
-        """Back and forth along each axis, by about so much and at least one voxel."""
-        steps = np.maximum(1, np.round(length_mm / self.spacing_mm_zyx)).astype(int)
+    def _shifts(self) -> list[tuple[int, ...]]:
+        """Ahead and behind along each axis, by about a step and at least one voxel."""
+        steps = np.maximum(1, np.round(_STEP_MM / self.spacing_mm_zyx)).astype(int)
         return [tuple(int(v) for v in sign * np.diag(steps)[axis]) for axis in range(3) for sign in (1, -1)]
 
-    def offset_mm(self, here: float) -> float:
-        """Length of the estimated way to the best agreement: two steps along an axis that has no peak."""
-        along = []
-        shifts = self.shifts(_NEAR_MM)
-        for ahead, behind in zip(shifts[::2], shifts[1::2], strict=True):
-            plus, minus = self.agreement(ahead), self.agreement(behind)
-            bend = 2 * here - plus - minus
-            steps = np.clip((plus - minus) / (2 * bend), -2, 2) if bend > 0 else 2.0
-            along.append(steps * float(np.abs(ahead) @ self.spacing_mm_zyx))
-        return float(np.linalg.norm(along))
+    def _halves(self) -> list[NDArray[np.bool_]]:
+        """(N,) each: both sides of the middle along each axis."""
+        middle = np.median(self.indices, axis=0)
+        sides = [self.indices < middle, self.indices > middle]
+        return [side[:, axis] for axis in range(3) for side in sides]
+
+
+def _mean(compared: tuple[Float32, Float32], part: NDArray[np.bool_] | slice = slice(None)) -> float:
+    return float(compared[0][part].sum() / max(float(compared[1][part].sum()), 1e-9))
+
+
+def _offset_mm(here: float, beside: list[float], steps_mm: Float64) -> float:
+    """Length of the way to the best agreement, by a parabola along each axis: two steps where it has no peak nearby.
+
+    beside: the agreement one step ahead and one step behind, axis by axis.
+    """
+    ahead, behind = np.array(beside[::2]), np.array(beside[1::2])
+    bend = 2 * here - ahead - behind
+    steps = np.where(bend > 0, np.clip((ahead - behind) / np.where(bend > 0, 2 * bend, 1.0), -2, 2), 2.0)
+    return float(np.linalg.norm(steps * steps_mm))
 
 
 def _gradient(image: Float32, spacing_mm_zyx: Float64) -> Float32:
