@@ -121,7 +121,7 @@ def describe(
         others={slot: series.headers for slot, series in aligned.volumes.items() if slot != aligned.reference},
         slots=slot_uses(request, aligned),
         model=model,
-        lesions=describe_lesions(record, probability),
+        lesions=describe_lesions(record, probability, reference.volume),
         lesion_map=found,
         probability=probability,
         software_version=version("quartet"),

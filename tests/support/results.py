@@ -127,7 +127,7 @@ def result_study(
             threshold=THRESHOLD,
             expected={"dice": 0.79, "auc": 0.989, "false positives per patient": 3.6},
         ),
-        lesions=describe_lesions(record, probability),
+        lesions=describe_lesions(record, probability, reference.volume),
         lesion_map=record.lesions,
         probability=probability,
         software_version="0.1.0",

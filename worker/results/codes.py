@@ -14,18 +14,13 @@ MORPHOLOGICALLY_ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Str
 NEOPLASM_SECONDARY = Code("14799000", "SCT", "Neoplasm, Secondary")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 
-# Anatomy: CID 7140 and CID 4.
+# Anatomy: CID 7140.
 BRAIN = Code("12738006", "SCT", "Brain")
-SITES = {
-    "brain": BRAIN,
-    "frontal lobe": Code("83251001", "SCT", "Frontal lobe"),
-    "parietal lobe": Code("16630005", "SCT", "Parietal lobe"),
-    "temporal lobe": Code("78277001", "SCT", "Temporal lobe"),
-    "occipital lobe": Code("31065004", "SCT", "Occipital lobe"),
-    "cerebellum": Code("113305005", "SCT", "Cerebellum"),
-    "cerebral hemisphere": Code("372073000", "SCT", "Cerebral hemisphere"),
+LATERALITY = {
+    "left half of the brain": Code("7771000", "SCT", "Left"),
+    "right half of the brain": Code("24028007", "SCT", "Right"),
 }
-"""What `Lesion.site` may say, in lower case. Other texts go into the report as text beside the code for the brain."""
+"""By `Lesion.site` (CID 244). The brain has no side where it is not known."""
 
 # Equipment and references: CID 7005, CID 7202, CID 7203.
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")

@@ -149,4 +149,4 @@ def _tracking(lesion: Lesion) -> TrackingIdentifier:
 
 
 def _sites(lesion: Lesion) -> list[FindingSite]:
-    return [FindingSite(anatomic_location=codes.SITES.get(lesion.site.lower(), codes.BRAIN))]
+    return [FindingSite(anatomic_location=codes.BRAIN, laterality=codes.LATERALITY.get(lesion.site))]

@@ -1,5 +1,6 @@
 """The SR as dcmqi reads it, and the rules of its templates that dciodvfy does not know."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from support.foreign_tools import read_measurements
+from support.foreign_tools import dciodvfy, dsrdump, read_measurements
 from support.results import Planted, result_study
 
 from dicom_node.contract.messages import Product
@@ -52,6 +53,20 @@ def test_dcmqi_reads_every_number_of_every_lesion(product: Product, orientation:
     assert {g["segmentationSOPInstanceUID"] for g in read["Measurements"] if "ReferencedSegment" in g} == {
         seg.SOPInstanceUID
     }
+
+
+def test_the_site_is_the_brain_with_its_side_where_known(tmp_path: Path) -> None:
+    context = result_study().context
+    one, other = context.lesions
+    for site, laterality in (("left half of the brain", "7771000"), ("right half of the brain", "24028007"), ("", "")):
+        lesions = (dataclasses.replace(one, site=site), dataclasses.replace(other, site=""))
+        write_results(tmp_path, dataclasses.replace(context, lesions=lesions), (Product.SEG, Product.SR))
+        sites = named(dcmread(tmp_path / "sr.dcm"), "126010", "125007", "363698007")
+        assert {item.ConceptCodeSequence[0].CodeValue for item in sites} == {"12738006"}
+        said = [[c.ConceptCodeSequence[0].CodeValue for c in named(item, "272741003")] for item in sites]
+        assert said == [[laterality] if laterality else []] * 2 + [[]] * 2
+        assert ("Laterality" in dsrdump(tmp_path / "sr.dcm")) == bool(laterality)
+        assert not [line for line in dciodvfy(tmp_path / "sr.dcm") if line.startswith("Error")]
 
 
 def test_the_first_words_are_research_use_only(tmp_path: Path) -> None:
