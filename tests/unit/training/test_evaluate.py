@@ -1,0 +1,113 @@
+"""The evaluation as a user gets it: table, JSON, figures as PNG and PDF; objects and lesions counted again, slowly."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from support.patients import write_patient
+from support.weights import random_weights
+
+from model.subsets import all_subsets, subset_name
+from training.evaluate import main
+from training.scores import SIZE_CLASSES_MM, roc, score, size_class_name
+from training.statistics import mean_roc
+
+NEIGHBOURS = [step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)]
+VOXEL_MM3 = 1.3
+pytestmark = pytest.mark.timeout(600)
+"""On a busy machine."""
+
+
+def bodies(mask: np.ndarray) -> list[set[tuple[int, ...]]]:
+    """The objects of a mask, by walking from voxel to voxel: faces, edges and corners connect."""
+    left = {tuple(int(v) for v in place) for place in np.argwhere(mask)}
+    found = []
+    while left:
+        body, edge = set(), [left.pop()]
+        while edge:
+            here = edge.pop()
+            body.add(here)
+            near = {tuple(a + b for a, b in zip(here, step, strict=True)) for step in NEIGHBOURS} & left
+            left -= near
+            edge.extend(near)
+        found.append(body)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_objects_and_lesions_by_size_agree_with_a_walk_over_the_voxels(seed):
+    rng = np.random.default_rng(seed)
+    truth = np.zeros((14, 16, 18), dtype=bool)
+    for radius in (0.5, 1.2, 2.5, 4.2):
+        z, y, x = (rng.integers(2, n - 2) for n in truth.shape)
+        zz, yy, xx = np.ogrid[: truth.shape[0], : truth.shape[1], : truth.shape[2]]
+        truth |= (zz - z) ** 2 + (yy - y) ** 2 + (xx - x) ** 2 <= radius**2
+    probability = (rng.random(truth.shape) * (0.62 + 0.3 * truth)).astype(np.float32)
+    inside = np.ones_like(truth)
+    found = score(probability, truth, inside, threshold=0.55, voxel_volume_mm3=VOXEL_MM3)
+    called = {tuple(int(v) for v in place) for place in np.argwhere(probability >= 0.55)}
+    false = [body for body in bodies(probability >= 0.55) if not any(truth[place] for place in body)]
+    assert found.fp == len(false)
+    assert found.fp_10mm3 == sum(len(body) * VOXEL_MM3 >= 10 for body in false)
+    counted = {size_class_name(*limits): [0, 0] for limits in SIZE_CLASSES_MM}
+    for body in bodies(truth):
+        diameter = (6 * len(body) * VOXEL_MM3 / np.pi) ** (1 / 3)
+        low, high = next(limits for limits in SIZE_CLASSES_MM if limits[0] <= diameter < limits[1])
+        counted[size_class_name(low, high)][0] += bool(body & called)
+        counted[size_class_name(low, high)][1] += 1
+    assert {name: list(pair) for name, pair in found.by_size.items()} == counted
+
+
+def test_the_mean_curve_and_its_band_agree_with_a_slow_one():
+    rng = np.random.default_rng(0)
+    patients = []
+    for _ in range(5):
+        truth = rng.random((6, 8, 8)) < 0.2
+        patients.append((np.clip(rng.normal(0.3 + 0.3 * truth, 0.15), 0, 0.999).astype(np.float32), truth))
+    fpr, mean, low, high = mean_roc([roc(p, t, np.ones_like(t)) for p, t in patients])
+    for at in (0.1, 0.3, 0.6):
+        rates = []
+        for probability, truth in patients:
+            cuts = np.arange(2_001) / 2_000
+            false = np.array([(probability[~truth] >= cut).mean() for cut in cuts])
+            true = np.array([(probability[truth] >= cut).mean() for cut in cuts])
+            rates.append(np.interp(at, false[::-1], true[::-1]))
+        place = int(np.argmin(np.abs(fpr - at)))
+        half = 1.96 * np.std(rates, ddof=1) / np.sqrt(len(rates))
+        assert mean[place] == pytest.approx(np.mean(rates), abs=2e-3)
+        assert high[place] == pytest.approx(min(1, np.mean(rates) + half), abs=4e-3)
+        assert low[place] == pytest.approx(max(0, np.mean(rates) - half), abs=4e-3)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """Random weights on two patients, one without BRAVO, every subset."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    random_weights(folder / "weights")
+    write_patient(folder / "patients", 1, slices=4)
+    write_patient(folder / "patients", 2, slices=4, absent=(0,))
+    options = ["--weights", str(folder / "weights"), "--all-subsets", "--out", str(folder / "report")]
+    assert main(["--cases", "cache", str(folder / "patients"), *options]) == 0
+    return folder / "report"
+
+
+def test_all_15_subsets_are_reported_by_whoever_has_their_sequences(report):
+    subsets = json.loads((report / "evaluation.json").read_text())["subsets"]
+    assert set(subsets) == {subset_name(present) for present in all_subsets()}
+    for name, content in subsets.items():
+        assert content["patients"] == (1 if "BRAVO" in name else 2)
+        assert set(content["by_size"]) == {"<3 mm", "3-6 mm", "6-10 mm", ">10 mm"}
+        assert content["lesions"] == sum(total for _, total in content["by_size"].values()) > 0
+    table = (report / "table.md").read_text()
+    assert table.count("| PRE_CUBE+POST_CUBE+FLAIR |") == 2
+    assert "FP (10 mm3)" in table
+
+
+@pytest.mark.parametrize("name", ["figure-1-mosaic", "figure-2-roc", "figure-3-boxes"])
+def test_the_papers_figures_are_written_as_png_and_pdf(report, name):
+    png, pdf = ((report / f"{name}.{ending}").read_bytes() for ending in ("png", "pdf"))
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    assert len(png) > 5000
+    assert pdf.startswith(b"%PDF-")
+    assert pdf.rstrip().endswith(b"%%EOF")
