@@ -21,8 +21,8 @@ LARGEST_ROTATION_DEGREES = 60.0
 SMALLEST_COVERAGE = 0.6
 """Part of the head of the reference that the series must show; a thick 2D FLAIR may lack the vertex."""
 SMALLEST_OVERLAP = 0.6
-"""Dice of both head masks within the common field of view; a brain without its skull against a whole head has .69."""
-SMALLEST_EDGE_AGREEMENT = 0.5
+"""Dice of both head masks within the common field of view; a brain without its skull against a whole head must pass."""
+SMALLEST_EDGE_AGREEMENT = 0.54
 """Weighted mean of the squared cosine of both gradients. Chance is 1/3; registered pairs
 of one head have .58 and more, thick slices too. A safety net: the offset below tells more."""
 LARGEST_OFFSET_MM = 3.0

@@ -31,3 +31,25 @@ def test_goals_on_real_studies(change: str, share: float) -> None:
     assert score.right >= share * score.wanted
     assert score.swaps == 0
     assert score.intruders <= 0.002 * score.others
+
+
+@pytest.mark.parametrize("change", list(bench().PERTURBATIONS))
+def test_whatever_is_missing_or_malformed_in_real_studies_nothing_lands_in_a_wrong_slot(change: str) -> None:
+    """It may abstain; pre never becomes post, and nothing else becomes an input."""
+    module = bench()
+    path = module.find("studies.jsonl")
+    if path is None:
+        pytest.skip("shared/data/headers is not beside this repository")
+    for seed in range(3):
+        score = module.evaluate(module.PERTURBATIONS[change](module.lines(path), random.Random(seed)))
+        assert score.wrong == 0
+        assert score.intruders == 0
+
+
+def test_goals_on_single_series_of_many_sites() -> None:
+    """No diffusion, perfusion, T2, ... in a slot; FLAIR and post-Gd gradient echoes in theirs."""
+    module = bench()
+    path = module.find("series.jsonl")
+    if path is None:
+        pytest.skip("shared/data/headers is not beside this repository")
+    assert module.single_series(module.lines(path), module.Console(quiet=True))

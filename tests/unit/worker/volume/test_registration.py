@@ -4,8 +4,8 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from support.heads import GRID, axial_grid, rigid, synthetic_head
-from support.registration_pairs import mirrored
+from support.heads import GRID, axial_grid, rigid, shared_data, synthetic_head
+from support.registration_pairs import mirrored, real_pairs
 
 from dicom_node.contract.slots import SequenceSlot
 from worker import align as align_module
@@ -58,6 +58,7 @@ def test_thick_slices_without_skull_are_found(fixed: Volume) -> None:
     moving = resample(synthetic_head("FLAIR", seed=3, moved=ANEW, skull=False), grid)
     found = register(fixed, moving, seed=1)
     assert error_mm(found, ANEW, fixed) < 1.5
+    assert check(fixed, moving, found) == ""
 
 
 def test_the_same_input_gives_the_same_bytes(fixed: Volume, moving: Volume) -> None:
@@ -73,10 +74,18 @@ def test_an_alignment_that_is_off_is_not_trusted(
     assert check(fixed, moving, still(rigid(shift) @ ANEW)).startswith("could not be aligned to the reference: ")
 
 
-@pytest.mark.parametrize("seed", [3, 8], ids=["mirrored", "another head"])
-def test_a_stranger_is_dropped_with_the_reason(seed: int, fixed: Volume) -> None:
-    stranger = synthetic_head("FLAIR", seed=seed)
-    _, reason = aligned_to(fixed, mirrored(stranger) if seed == 3 else stranger)
+def test_another_head_is_dropped_with_the_reason(fixed: Volume) -> None:
+    _, reason = aligned_to(fixed, synthetic_head("FLAIR", seed=8))
+    assert reason.startswith("could not be aligned to the reference: ")
+
+
+def test_a_mirrored_series_is_dropped_with_the_reason() -> None:
+    """A real head: those of this test's own making are too symmetrical to tell."""
+    folder = shared_data("real")
+    if folder is None:
+        pytest.skip("shared/data/real is not beside this repository")
+    pair = next(real_pairs(sorted(folder.iterdir())[0], seed=1))
+    _, reason = aligned_to(pair.fixed, mirrored(pair.moving))
     assert reason.startswith("could not be aligned to the reference: ")
 
 
