@@ -1,7 +1,7 @@
 """Patients as the model sees them: a stack on the model's grid with the truth, from any data set or from a cache.
 
-`python -m training.prepare` brings a data set onto the model's grid once, for training/train; training/evaluate reads
-any layout directly. Co-registration and resampling are the worker's own code, so that
+`python -m training.prepare` brings a data set onto the model's grid once, for training/train, without faces if asked;
+training/evaluate reads any layout directly. Co-registration and resampling are the worker's own code, so that
 training, evaluation and serving see the same. Knows no network.
 """
 
@@ -9,16 +9,17 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from rich.progress import track
 
-from dicom_node.contract.slots import SequenceSlot
+from dicom_node.contract.slots import REFERENCE_ORDER, SequenceSlot
 from model.channels import SIZE_PX, SLICE_SPACING_MM, SPACING_MM
 from training.cases import brainmetshare, challenge
 from training.cases.case import Case, CaseError, load
+from training.deface import DefacingError, without_face
 from training.scores import Float32, Mask
 from worker.volume.geometry import Float64, Grid, Volume
 from worker.volume.resample import IDENTITY, model_grid, resample, to_model_grid, to_native
@@ -26,6 +27,7 @@ from worker.volume.stack import stack
 
 KINDS = ("cache", "brainmetshare", "brainmetshare-png", "brats", "ucsf", "bids")
 SEED = 20210222
+NOT_DEFACED, FACE_REMOVED, NO_FACE = "not asked for", "face removed", "no skull and so no face"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +44,7 @@ class Patient:
     truth_grid: Grid
     measured: Mask
     """(Z, Y, X) on `truth_grid`: where any sequence holds something."""
+    defacing: str = NOT_DEFACED
 
     def on_truth(self, probability: Float32) -> Float32:
         """The model's probability (Z, 256, 256) on the grid of the truth."""
@@ -150,38 +153,82 @@ def _registered(fixed: Volume, moving: Volume) -> Float64 | None:
     return None if check(fixed, moving, alignment) else alignment.transform
 
 
+def deface(patient: Patient) -> Patient:
+    """Take the face out of every sequence at once: they lie on one grid. Raises `DefacingError` where it is not safe.
+
+    A brain without its skull is left alone, and `defacing` says so.
+    """
+    slots = list(SequenceSlot)
+    reference = next(slot for slot in REFERENCE_ORDER if patient.present[slots.index(slot)])
+    volume = Volume(voxels=patient.stack[slots.index(reference)], grid=patient.grid)
+    keep = without_face(
+        volume, patient.truth_on_model_grid() if patient.truth is not None else np.zeros((), dtype=bool)
+    )
+    if keep is None:
+        return replace(patient, defacing=NO_FACE)
+    return replace(patient, stack=patient.stack * keep, defacing=FACE_REMOVED)
+
+
 def write_cache(patient: Patient, folder: Path) -> Path:
     """Write a patient as `load_cached` and training read it. Gives its folder."""
     target = folder / patient.name
     target.mkdir(parents=True, exist_ok=True)
     np.save(target / "stack.npy", patient.stack.astype(np.float16 if np.abs(patient.stack).max() < 6e4 else np.float32))
     np.save(target / "mask.npy", patient.truth_on_model_grid().astype(np.uint8))
-    (target / "meta.json").write_text(json.dumps({"name": patient.name, "present": list(patient.present)}))
+    about = {"name": patient.name, "present": list(patient.present), "defacing": patient.defacing}
+    (target / "meta.json").write_text(json.dumps(about))
     return target
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line. Exit code 2 with one plain line where the data set cannot be read."""
+    """Command line. Exit code 2 with one plain line where the data set cannot be read; 3 where all could be read, but a
+    face could not be taken out: that patient is not written, the others are.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m training.prepare",
         description="Bring a data set onto the model's grid, registered as in serving, for training.train.",
-        epilog="example: python -m training.prepare --cases brainmetshare /data/mets --out patients",
+        epilog="example: python -m training.prepare --cases brainmetshare /data/mets --out patients --deface",
     )
     parser.add_argument("--cases", nargs=2, metavar=("LAYOUT", "DIR"), required=True, help=f"one of {', '.join(KINDS)}")
     parser.add_argument("--post-gd", choices=["BRAVO", "POST_CUBE"], default="BRAVO", help="slot of post-Gd T1")
     parser.add_argument("--without-pre", action="store_true", help="leave pre-Gd T1 out")
+    parser.add_argument("--deface", action="store_true", help=DEFACE_HELP)
     parser.add_argument("--out", type=Path, required=True, help="folder to write NAME/{stack,mask}.npy to")
     given = parser.parse_args(arguments)
     choice = challenge.SlotChoice(post=SequenceSlot(given.post_gd), use_pre=not given.without_pre)
     try:
         source = open_source(given.cases[0], Path(given.cases[1]), choice)
-        for patient in track(source, description="prepare", total=len(source.names)):
-            if patient.truth is not None:
-                write_cache(patient, given.out)
+        patients = track(source, description="prepare", total=len(source.names))
+        refused = [patient.name for patient in patients if not _written(patient, given.out, faceless=given.deface)]
     except CaseError as error:
-        print(f"training.prepare: {error}", file=sys.stderr)  # noqa: T201
+        _say(str(error))
         return 2
-    return 0
+    return 3 if refused else 0
+
+
+DEFACE_HELP = (
+    "set the face to zero in every sequence: what lies in front of a slanted plane before and below the brain, as in "
+    "`python -m training.prepare --cases bids /data/mets --out patients --deface`"
+)
+
+
+def _written(patient: Patient, folder: Path, *, faceless: bool) -> bool:
+    """Write a patient that has a truth. False, and a line that says why, where the face cannot be taken out."""
+    if patient.truth is None:
+        return True
+    try:
+        patient = deface(patient) if faceless else patient
+    except DefacingError as error:
+        _say(f"{patient.name} is not written: {error}")
+        return False
+    if patient.defacing == NO_FACE:
+        _say(f"{patient.name} is left as it is: {NO_FACE}")
+    write_cache(patient, folder)
+    return True
+
+
+def _say(line: str) -> None:
+    print(f"training.prepare: {line}", file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":
