@@ -66,7 +66,7 @@ THOROUGH = Plan(
         _Stage(spacing_mm=2.0, samples=25_000, step_mm=0.4, tolerance_mm=0.04, iterations=3),
     ),
 )
-"""For a series whose quick alignment cannot be trusted: more starts, finer in the end, three times as long."""
+"""For a series whose quick alignment cannot be trusted: more starts, finer in the end, and so slower."""
 
 
 def register(fixed: Volume, moving: Volume, *, seed: int, plan: Plan = QUICK) -> Alignment:
