@@ -5,6 +5,7 @@ the best running mean so far, which training.export turns into weights that the 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -68,6 +69,8 @@ def run(given: argparse.Namespace) -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     configuration = _configuration(given)
     patients, chosen = _patients(given)
+    if place.count > 1:
+        torch.distributed.barrier()  # all have read the folder before the first writes to it
     if place.first:
         (given.out / "configuration.json").write_text(to_json(configuration))
         (given.out / "split.json").write_text(json.dumps(asdict(chosen), indent=1) + "\n")
@@ -93,7 +96,7 @@ def _epochs(
 ) -> None:
     configuration = learner.configuration
     length = configuration.steps_per_epoch
-    with SummaryWriter(str(given.out / "events"), flush_secs=30) as events, _progress(disable=not place.first) as bar:
+    with _events(given.out, place) as events, _progress(disable=not place.first) as bar:
         shown = bar.add_task("train", total=configuration.steps, completed=learner.step)
         while learner.step < configuration.steps:
             epoch = learner.step // length + 1
@@ -102,12 +105,17 @@ def _epochs(
             for batch in _batches(trained, range(learner.step, end), given.workers):
                 losses.append(learner.learn(batch))
                 bar.update(shown, completed=learner.step, description=f"loss {sum(losses) / len(losses):.3f}")
-            if place.first:
+            if events is not None:
                 events.add_scalar("loss", sum(losses) / len(losses), learner.step)
                 _judge(learner, validated, best, epoch, events, given.out)
             if _worn_out(best, epoch, configuration, place):
                 bar.console.print(f"no better validation since epoch {best['epoch']:.0f}: training ends")
                 return
+
+
+def _events(out: Path, place: Place) -> contextlib.AbstractContextManager[SummaryWriter | None]:
+    """TensorBoard's file of the first process; the others write none."""
+    return SummaryWriter(str(out / "events"), flush_secs=30) if place.first else contextlib.nullcontext()
 
 
 def _judge(
