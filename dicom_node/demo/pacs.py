@@ -20,6 +20,10 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 from dicom_node.broker import LOOPBACK, free_port
 from dicom_node.errors import NodeError
 
+ASSOCIATIONS = 20
+ANSWER_S = 10.0
+"""The longest wait for an answer before the object is sent again."""
+
 
 class DemoPacsError(NodeError):
     """The node did not take what the demo sent."""
@@ -55,20 +59,37 @@ class DemoPacs:
         return 0x0000
 
     def send(self, files: Sequence[Path], port: int, called: str, progress: Callable[[], None]) -> None:
-        """Send MR files in the order given over one association. Raises `DemoPacsError`."""
+        """Send MR files in the order given; sends on over a new association where one breaks. Raises `DemoPacsError`.
+
+        pynetdicom's sender now and then loses an answer that arrived; sending an object again is harmless.
+        """
+        left = list(files)
+        for _ in range(ASSOCIATIONS):
+            left = self._send_over_one(left, port, called, progress)
+            if not left:
+                return
+        raise DemoPacsError(f"the node did not answer {len(left)} objects over {ASSOCIATIONS} associations")
+
+    def _send_over_one(self, files: Sequence[Path], port: int, called: str, progress: Callable[[], None]) -> list[Path]:
+        """Gives what is left where an answer does not come."""
         ae = AE(ae_title=self.ae_title)
         ae.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
+        ae.dimse_timeout = ANSWER_S
         association = ae.associate(LOOPBACK, port, ae_title=called)
         if not association.is_established:
             raise DemoPacsError("the node refused the association of the demo")
         try:
-            for file in files:
-                status = association.send_c_store(dcmread(file))
-                if getattr(status, "Status", None) != 0x0000:
-                    raise DemoPacsError(f"the node answered an object with status {getattr(status, 'Status', None)}")
+            for number, file in enumerate(files):
+                status = getattr(association.send_c_store(dcmread(file)), "Status", None)
+                if status is None:
+                    return list(files[number:])
+                if status != 0x0000:
+                    raise DemoPacsError(f"the node answered an object with status {status:04X}")
                 progress()
         finally:
-            association.release()
+            if association.is_established:
+                association.release()
+        return []
 
 
 def wait_for_echo(port: int, calling: str, called: str, seconds: float, check: Callable[[], None]) -> None:
