@@ -27,7 +27,8 @@ SMALLEST_EDGE_AGREEMENT = 0.54
 of one head have .58 and more, thick slices too. A safety net: the offset below tells more."""
 LARGEST_OFFSET_MM = 3.0
 """How far away the edges of any half of the head would agree best, by parabolas along the axes. Registered
-pairs of one head: up to 2.4; off by 4 mm or 6 degrees, mirrored, or of another head: 3.2 and more."""
+pairs of one head: up to 2.4; of another head, or off by 4 mm or 10 degrees: 4.6 and more. Turned by 6
+degrees it may be 2.4, mirrored 1.4: one in seventeen and one in six of these get by."""
 
 _WORKING_MM = 2.0
 _SMOOTHING_VOXELS = 0.7
