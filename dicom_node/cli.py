@@ -134,10 +134,17 @@ def slots(
     raise typer.Exit(run_slots(path, as_json=as_json, settings=(_settings(config) if config else Settings()).slots))
 
 
-@app.command(epilog="example: quartet lint demo/seg.dcm demo/sr.dcm")
-def lint(files: Annotated[list[Path], typer.Argument(help="SEG, SR and other results of Quartet")]) -> None:
+@app.command(epilog="example: quartet lint demo/seg.dcm demo/sr.dcm --display study/bravo")
+def lint(
+    files: Annotated[list[Path] | None, typer.Argument(help="SEG, SR and other results of Quartet")] = None,
+    display: Annotated[list[Path] | None, typer.Option(help="images, or a folder of them, that they lie on")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="exit code 1 on notes too")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="list all rules with their reasons")] = False,
+) -> None:
     """Check results against what viewers need. Needs the worker extra."""
-    os.execv(sys.executable, [sys.executable, "-m", "worker.results.lint", *map(str, files)])
+    flags = [*(["--strict"] if strict else []), *(["--rules"] if rules else [])]
+    shown = ["--display", *map(str, display)] if display else []
+    os.execv(sys.executable, [sys.executable, "-m", "worker.results.lint", *map(str, files or []), *flags, *shown])
 
 
 @app.command(epilog="example: quartet send demo/seg.dcm demo/sr.dcm --to pacs")

@@ -24,7 +24,6 @@ from worker.results.provenance import ResultContext
 from worker.results.write import write_results
 from worker.settings import WorkerSettings
 from worker.volume.geometry import Float32, Grid, Volume
-from worker.volume.quality import require_brain
 from worker.volume.resample import IDENTITY, model_grid, to_model_grid, to_native
 from worker.volume.stack import stack
 
@@ -59,7 +58,6 @@ def run(
     """Run the whole job in the attempt's bench and give its outcome. Raises `InputRefused` and `WorkerError`."""
     with clock.stage("read", 0.0):
         inputs = read_inputs(request, folder.storage_root)
-        require_brain(inputs.volumes[inputs.reference].volume)
     with clock.stage("register", 0.1):
         aligned = align(inputs)
     with clock.stage("resample", 0.35):

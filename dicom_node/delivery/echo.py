@@ -1,6 +1,6 @@
 """The doctor for destinations: is the name known, does it listen, speak TLS, know us, take our objects, answer.
 
-`quartet echo NAME` and the web pages call it. Each step says in plain words what is wrong and what to change. It stores
+`quartet echo NAME` calls it. Each step says in plain words what is wrong and what to change. It stores
 nothing (C-ECHO: PS3.4 Annex A).
 """
 
