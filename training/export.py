@@ -18,9 +18,10 @@ from model.card import Card
 from model.checkpoint import CheckpointError, load, save
 from model.subsets import all_subsets, subset_name
 from training.cases.case import CaseError
-from training.evaluate import RULES, SubsetResult, calibrate, evaluate, write_report
+from training.evaluate import RULES, SubsetResult, curves, evaluate, write_report
 from training.model_card import model_card
 from training.prepare import Patient, open_source
+from training.scores import pooled_thresholds
 from worker.errors import WorkerError
 from worker.inference.predict import Predictor
 
@@ -33,6 +34,8 @@ KEPT_METRICS = {
     "fp_10mm3": "fp_10mm3_per_patient",
 }
 """Names in training/scores -> names in the card."""
+POOLED = "pooled"
+"""The rule of `training.scores.pooled_thresholds`; the others take each subset by itself."""
 MAX_BYTES = 30_000_000
 """Of served weights in the repository."""
 EXAMPLE = """example
@@ -61,7 +64,9 @@ def run(given: argparse.Namespace) -> None:
         predictor.card = replace(predictor.card, mirror=True)
     card = replace(predictor.card, version=given.version, data=tuple(given.data_source) or checkpoint.card.data)
     card = replace(card, name=given.name or card.name)
-    found = calibrate(predictor, _patients(given.validation, "calibrate"), all_subsets(), given.rule)
+    rocs = curves(predictor, _patients(given.validation, "calibrate"), all_subsets())
+    pooled = given.rule == POOLED
+    found = pooled_thresholds(rocs) if pooled else {name: RULES[given.rule](one) for name, one in rocs.items()}
     card = with_thresholds(card, found, f"{given.rule} on {_count(given.validation)} validation patients")
     predictor.card = card
     if given.test:
@@ -144,7 +149,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--report", type=Path, default=None, help="folder of the measurements (default: OUT/evaluation)"
     )
-    parser.add_argument("--rule", choices=sorted(RULES), default="dice", help="of the thresholds (default dice)")
+    rules = [POOLED, *sorted(RULES)]
+    parser.add_argument("--rule", choices=rules, default=POOLED, help=f"of the thresholds (default {POOLED})")
     parser.add_argument("--name", default="", help="name of the model (default: that of the run)")
     parser.add_argument("--version", required=True)
     parser.add_argument("--mirror", action="store_true", help="serve the mean with the mirror image: twice the time")

@@ -26,7 +26,7 @@ def test_a_run_becomes_weights_with_thresholds_and_metrics(tmp_path):
     assert "Research use only" in readme
     assert card.weights_sha256 in readme
     assert f"{card.expected['FLAIR']['dice']:.3f}" in readme
-    assert "dice on 1 validation patients; borrowed" in card.threshold_rule
+    assert "pooled on 1 validation patients; borrowed" in card.threshold_rule
 
 
 def test_a_subset_that_nobody_had_borrows_from_its_neighbour():

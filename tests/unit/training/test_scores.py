@@ -6,7 +6,7 @@ from scipy import ndimage
 from scipy import stats as scipy_stats
 from sklearn import metrics as sk
 
-from training.scores import BINS, dice_threshold, roc, score, youden_threshold
+from training.scores import BINS, DICE_GIVEN_UP, dice_threshold, pooled_thresholds, roc, score, youden_threshold
 from training.statistics import compare, sensitivity_by_size, spread, table
 
 
@@ -117,3 +117,31 @@ def test_table_one_has_a_row_for_each_network_and_the_p_values() -> None:
 
 def test_bins_resolve_a_probability() -> None:
     assert BINS >= 10_000
+
+
+def test_a_flat_curve_takes_the_common_threshold_and_a_sharp_one_keeps_its_own() -> None:
+    truth = np.zeros((1, 40, 40), dtype=bool)
+    truth[0, :10] = True
+    everywhere = np.ones_like(truth)
+
+    def curve(inside: float, outside: float) -> list:
+        return [roc(np.where(truth, inside, outside).astype(np.float32), truth, everywhere)]
+
+    rocs = {"flat": curve(0.95, 0.05), "sharp": curve(0.9, 0.8), "other": curve(0.9, 0.7)}
+    found = pooled_thresholds(rocs)
+    assert dice_threshold(rocs["flat"]) < 0.06, "the first of many that are as good"
+    assert found["flat"] == found["sharp"] == found["other"]
+    assert 0.8 < found["flat"] < 0.9
+    rocs["low"] = curve(0.3, 0.2)
+    apart = pooled_thresholds(rocs)
+    assert apart["flat"] == apart["sharp"] == apart["other"] == pytest.approx(found["flat"])
+    assert 0.2 < apart["low"] <= 0.3 + 1 / BINS
+    for name, threshold in apart.items():
+        dice = score_at(rocs[name][0], threshold)
+        assert dice >= 1 - DICE_GIVEN_UP, name
+
+
+def score_at(one, threshold: float) -> float:
+    first = round(threshold * BINS)
+    hit, false = one.positives[first:].sum(), one.negatives[first:].sum()
+    return 2 * hit / (hit + false + one.positives.sum())
