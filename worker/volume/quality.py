@@ -1,6 +1,6 @@
 """Gates: is this a whole enough brain MR to be given to the model, or the reason why not.
 
-Called by inputs for every series. Classical and quick (about .1 s). It knows shapes and textures, not anatomy: it stops
+Called by inputs for every series. Classical and quick. It knows shapes and textures, not anatomy: it stops
 phantoms, limbs, trunks, noise and stubs, and is made to let every head pass. A phantom shaped and textured like a head
 would pass too. Headers are no gate here: real brains come as BodyPartExamined TSPINE or SHOULDER, and the node's
 classifier has weighed that already (dicom_node/slots/region.py).
@@ -23,12 +23,12 @@ MINIMUM_BODY_MM, MAXIMUM_BODY_MM = 75.0, 330.0
 """Size of what stands out from the background: a child's brain, skull-stripped; a head with neck and shoulders."""
 MINIMUM_BODY_ML = 350.0
 MINIMUM_NEIGHBOUR_CORRELATION = 0.4
-"""Between blocks of 4 mm: .8 and more in any image of a body, 0 in noise."""
+"""Between blocks of 4 mm: near 1 in any image of a body, 0 in noise."""
 MAXIMUM_TOP = 0.85
 """Area of the uppermost centimetre over that of the largest one: a head closes at the top, a limb or trunk goes on."""
 MINIMUM_TEXTURE = 0.045
-"""Relative standard deviation of what is finer than 16 mm and coarser than 4 mm, inside: .07 and more in heads of
-every contrast, under .03 in a uniform phantom."""
+"""Relative standard deviation of what is finer than 16 mm and coarser than 4 mm, inside: between heads of every
+contrast and a uniform phantom, which tests/unit/worker/volume/test_quality.py holds apart."""
 _WORKING_MM = 4.0
 _RIM_MM = 10.0
 
