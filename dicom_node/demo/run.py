@@ -78,12 +78,19 @@ def make_study(work: Path, options: DemoOptions) -> Path:
         str(study),
         "--seed",
         str(options.seed),
+        "--lesions",
+        str(planted_lesions(options.seed)),
         *without,
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise DemoError(f"the cohort simulator failed; is the training extra installed?\n{done.stderr[-2000:]}")
     return study
+
+
+def planted_lesions(seed: int) -> int:
+    """3 to 8, by the seed: a patient with one lesion of 2 mm would show little."""
+    return 3 + (seed - 1) % 6
 
 
 def shuffled(study: Path, seed: int) -> list[Path]:
