@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 
+from dicom_node.errors import NodeError
+
 log = logging.getLogger(__name__)
 
 UNUSABLE = 2
@@ -20,6 +22,8 @@ UNUSABLE = 2
 LONGEST_PAUSE_S = 30.0
 SETTLED_S = 60.0
 """A child that lived so long starts afresh at the shortest pause."""
+RETRY_PAUSE_S = 1.0
+"""Before the broker is tried again."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -62,10 +66,20 @@ class Supervisor:
         for child in self.children:
             child.start(self.clock())
         while not self.stop.wait(0.2):
-            self.also()
+            self._look_after()
             self.round()
         self._drain(drain_s)
         return self.exit_code
+
+    def _look_after(self) -> None:
+        """A broker that does not come back at once is tried again: the node owes nothing to it."""
+        try:
+            self.also()
+        except NodeError as error:
+            if not error.retryable:
+                raise
+            log.warning("The broker does not come back yet; another try follows.", extra={"why": str(error)[:200]})
+            self.stop.wait(RETRY_PAUSE_S)
 
     def round(self) -> None:
         """Look at every child once, and restart what is dead and due."""

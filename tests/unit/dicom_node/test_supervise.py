@@ -10,7 +10,7 @@ from threading import Event
 
 import pytest
 
-from dicom_node.broker import EmbeddedBroker
+from dicom_node.broker import BrokerError, EmbeddedBroker
 from dicom_node.supervise import UNUSABLE, Child, Supervisor
 
 SLEEPER = "import time\nwhile True: time.sleep(0.05)"
@@ -87,3 +87,17 @@ def test_the_embedded_broker_comes_back_on_its_port() -> None:
         assert broker.url == url
     finally:
         broker.stop()
+
+
+def test_a_broker_that_is_killed_while_it_starts_does_not_end_the_node():
+    """Found by the soak: killed twice within .4 s, the second time in its start-up."""
+    stop, tries = Event(), []
+
+    def broker() -> None:
+        tries.append(len(tries))
+        if len(tries) < 3:
+            raise BrokerError("died during startup")
+        stop.set()
+
+    assert Supervisor([], stop, also=broker).run(drain_s=1) == 0
+    assert tries == [0, 1, 2]
