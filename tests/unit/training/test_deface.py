@@ -55,13 +55,17 @@ def nose_and_mouth(tissue: np.ndarray) -> tuple[slice, slice]:
     return slice(0, int(z) - 10), slice(0, int(y))
 
 
+NO_MAPS = pytest.mark.skipif(not ANOTHER_HEAD, reason="no label maps here")
+REFUSED = pytest.mark.xfail(raises=DefacingError, strict=False, reason="a fault: the template does not fit this head")
+
+
 @pytest.mark.parametrize(
     ("seed", "anatomy", "pulse", "turned"),
     [
         (1, None, BRAVO, (0, 0, 0)),
-        (2, None, POST, (0, 0, 0)),
+        pytest.param(2, None, POST, (0, 0, 0), marks=REFUSED),
         (1, None, FLAIR, (20, -8, 15)),
-        pytest.param(3, ANOTHER_HEAD, BRAVO, (0, 0, 0), marks=pytest.mark.skipif(not ANOTHER_HEAD, reason="no maps")),
+        pytest.param(3, ANOTHER_HEAD, BRAVO, (0, 0, 0), marks=[NO_MAPS, REFUSED]),
     ],
     ids=["head 1", "head 2", "head 1 nodded and turned", "a real label map"],
 )
@@ -70,10 +74,7 @@ def test_where_a_head_is_accepted_the_face_goes_and_the_brain_stays(
 ) -> None:
     tissue = tissues(seed, anatomy)
     grid = Grid(shape_zyx=GRID.shape_zyx, affine=rigid((5, -8, 4), turned) @ GRID.affine)
-    try:
-        keep = without_face(image(tissue, pulse, grid), NOTHING)
-    except DefacingError as refused:
-        pytest.skip(f"refused, which is safe: {refused}")
+    keep = without_face(image(tissue, pulse, grid), NOTHING)
     assert keep is not None
     assert not (brain(tissue) & ~keep).any()
     eyes = np.argwhere(tissue == Tissue.EYE)
