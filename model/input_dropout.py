@@ -24,6 +24,8 @@ class SubsetLaw(StrEnum):
 
     UNIFORM = "uniform"
     """Each subset of what is available that is not empty is as likely as another: .07/.27/.40/.27 for 0-3 dropped."""
+    COUNT = "count"
+    """First how many stay, each number as likely, then which: .25/.25/.25/.25. Full studies are trained on most."""
     BERNOULLI = "bernoulli"
     """Each sequence drops with 1/4; one is kept where all would drop: .32/.42/.21/.05 for 0-3 dropped."""
     NONE = "none"
@@ -59,8 +61,12 @@ def draw_subsets(law: SubsetLaw, available: Tensor, generator: torch.Generator) 
     if law is SubsetLaw.BERNOULLI:
         return _bernoulli(available, generator)
     subsets = torch.tensor(all_subsets())
-    possible = (~subsets[None] | available[:, None]).all(dim=2).float()
-    return subsets[torch.multinomial(possible, 1, generator=generator)[:, 0]]
+    weight = (~subsets[None] | available[:, None]).all(dim=2).float()
+    if law is SubsetLaw.COUNT:
+        sizes = nn.functional.one_hot(subsets.sum(dim=1)).float()
+        alike = weight @ sizes @ sizes.T
+        weight = weight / alike.clamp(min=1)
+    return subsets[torch.multinomial(weight, 1, generator=generator)[:, 0]]
 
 
 def _bernoulli(available: Tensor, generator: torch.Generator) -> Tensor:

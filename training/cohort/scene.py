@@ -76,7 +76,7 @@ def build_scene(
         texture=_texture(grid, rng),
         lesions=lesions,
         others=draw_white_matter_lesions(tissue, grid, rng),
-        vessels=draw_vessels(tissue, grid, rng),
+        vessels=draw_vessels(tissue, grid, rng, wide=wide),
         dura=dura,
         dura_share=_dura_share(len(dura), rng),
         sinus=sinus,

@@ -88,11 +88,11 @@ _KINDS: Final = (
 )  # fmt: skip
 
 
-def draw_vessels(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> Vessels:
-    """The patient's tubes on the scene's grid."""
+def draw_vessels(tissue: UInt8, grid: Grid, rng: np.random.Generator, *, wide: bool = False) -> Vessels:
+    """The patient's tubes on the scene's grid. `wide`: up to several times as many, as real heads can look."""
     spacing: Float64 = np.array(grid.spacing_mm_xyz[::-1], dtype=np.float64)
     coarse = tissue[::2, ::2, ::2]
-    richness = float(np.exp(rng.normal(0, 0.35)))
+    richness = float(np.exp(rng.normal(0.3, 0.55) if wide else rng.normal(0, 0.35)))
     points, radii, gd, flow, tissues = [], [], [], [], []
     for kind in _KINDS:
         count = max(1, int(rng.integers(*kind.count, endpoint=True) * richness))

@@ -42,7 +42,11 @@ def test_no_sequence_at_all_is_refused():
 
 @pytest.mark.parametrize(
     ("law", "shares"),
-    [(SubsetLaw.UNIFORM, (1 / 15, 4 / 15, 6 / 15, 4 / 15)), (SubsetLaw.BERNOULLI, (0.316, 0.422, 0.211, 0.051))],
+    [
+        (SubsetLaw.UNIFORM, (1 / 15, 4 / 15, 6 / 15, 4 / 15)),
+        (SubsetLaw.COUNT, (1 / 4, 1 / 4, 1 / 4, 1 / 4)),
+        (SubsetLaw.BERNOULLI, (0.316, 0.422, 0.211, 0.051)),
+    ],
 )
 def test_subsets_are_drawn_by_their_law_and_never_empty(law, shares):
     drawn = draw_subsets(law, torch.ones(20_000, 4, dtype=torch.bool), torch.Generator().manual_seed(1))
@@ -58,6 +62,15 @@ def test_a_sequence_that_the_set_lacks_is_always_dropped(law):
     drawn = draw_subsets(law, available, torch.Generator().manual_seed(2))
     assert not (drawn & ~available).any()
     assert drawn.any(1).all()
+
+
+def test_the_law_of_numbers_counts_only_what_the_set_has():
+    available = torch.tensor([[False, True, True, True]]).repeat(12_000, 1)
+    drawn = draw_subsets(SubsetLaw.COUNT, available, torch.Generator().manual_seed(3))
+    for number in (1, 2, 3):
+        assert float((drawn.sum(1) == number).float().mean()) == pytest.approx(1 / 3, abs=0.015)
+    alone = drawn[drawn.sum(1) == 1].float().mean(0)
+    assert alone.tolist() == pytest.approx([0, 1 / 3, 1 / 3, 1 / 3], abs=0.02)
 
 
 def test_without_dropout_everything_available_stays():
