@@ -225,7 +225,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; one that exists goes on")
     parser.add_argument("--without-dropout", action="store_true", help="the comparator: three sequences, no dropout")
     parser.add_argument("--architecture", choices=ARCHITECTURES, help=f"default {defaults.architecture}")
-    parser.add_argument("--subset-law", choices=["uniform", "count", "bernoulli"], help=f"default {defaults.subset_law}")
+    parser.add_argument(
+        "--subset-law", choices=["uniform", "count", "bernoulli"], help=f"default {defaults.subset_law}"
+    )
     for name in ("steps", "batch", "crop_px", "steps_per_epoch", "seed"):
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=int, help=f"default {getattr(defaults, name)}")

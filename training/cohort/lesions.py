@@ -1,4 +1,4 @@
-"""Metastases of a patient: how many, where, how large, of what kind; and the white-matter lesions that are none.
+"""Metastases of a patient: how many, where, how large, of what kind.
 
 Called by scene.py. Everything is drawn as memberships on small boxes; painting is scene.py's. The truth is what the
 paper's radiologists outline: the enhancing part with its necrotic core, without oedema.
@@ -24,6 +24,10 @@ _PUSHES_MM: Final = 4.0
 """Lesions of a larger radius have a mass effect."""
 _COARSE: Final = 2
 """Places are drawn at every second voxel."""
+SUSCEPTIBLE: Final = np.zeros(256, dtype=np.float32)
+"""How readily each tissue swells, by its label."""
+SUSCEPTIBLE[list(BRAIN)] = 0.35
+SUSCEPTIBLE[[Tissue.WHITE, Tissue.CEREBELLAR_WHITE, Tissue.BRAINSTEM]] = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,10 +35,10 @@ class Lesion:
     """One lesion on its box of the scene's grid."""
 
     kind: str
-    """solid, ring, cystic, haemorrhagic, glioma, or white-matter (no metastasis)."""
+    """solid, ring, cystic, haemorrhagic, glioma; or white-matter, area (no metastases: training/cohort/decoys.py)."""
     box: Box
     body: Float32
-    """Membership of the enhancing part with its core: the truth. All zeros for white-matter lesions."""
+    """Membership of the enhancing part with its core: the truth. All zeros for what is no metastasis."""
     core: Float32
     oedema: Float32
     gd_mm: Float32
@@ -68,32 +72,6 @@ def draw_lesions(
         placed.append((centre * spacing, form.radius_mm))
         lesions.append(_grow(rng, kind, form, centre, tissue, spacing, patient_gd))
     return tuple(les for les in lesions if les.body.max() > 0.5)
-
-
-def draw_white_matter_lesions(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> tuple[Lesion, ...]:
-    """Small bright spots of FLAIR that do not enhance, and lacunes: what every second patient of this age has."""
-    spacing = grid.spacing_mm_xyz[::-1]
-    weight = (tissue[::_COARSE, ::_COARSE, ::_COARSE] == Tissue.WHITE).ravel()
-    found = np.flatnonzero(weight)
-    lesions = []
-    for index in rng.choice(found, size=int(rng.geometric(0.09)) - 1) if len(found) else []:
-        centre = (
-            np.array(np.unravel_index(index, tuple(-(-n // _COARSE) for n in tissue.shape)), dtype=np.float64) * _COARSE
-        )
-        form = Form(radius_mm=float(np.exp(rng.normal(np.log(1.8), 0.5))), irregularity=0.25)
-        box = box_around(_shape(tissue), centre, (form.radius_mm * 2 + 2) / np.array(spacing))
-        spot = membership(body_distance(rng, form, box, centre, spacing), 2.0) * np.float32(rng.uniform(0.3, 1.0))
-        spot = spot * np.isin(tissue[box], BRAIN)
-        zeros = np.zeros_like(spot)
-        lacune = rng.random() < 0.1
-        lesions.append(
-            Lesion(
-                kind="white-matter", box=box, body=zeros, core=zeros, gd_mm=zeros, oedema=spot.astype(np.float32),
-                solid_tissue=Tissue.CYST if lacune else Tissue.OEDEMA, core_tissue=Tissue.CYST, t1_factor=1.0,
-                centre_zyx=(float(centre[0]), float(centre[1]), float(centre[2])),
-            )
-        )  # fmt: skip
-    return tuple(lesions)
 
 
 def _shape(tissue: UInt8) -> tuple[int, int, int]:
@@ -203,16 +181,13 @@ def _grow(
     gd_mm = np.float32(gd) * np.exp(np.float32(patch) * uneven - np.float32(patch**2 / 2))
     ragged = smooth_field(rng, shape, spacing, max(reach * 0.8, 3.0))
     swelling = membership((distance - np.float32(reach) * (1 + np.float32(0.45) * ragged)).astype(np.float32), 3.0)
-    susceptible = np.zeros(256, dtype=np.float32)
-    susceptible[list(BRAIN)] = 0.35
-    susceptible[[Tissue.WHITE, Tissue.CEREBELLAR_WHITE, Tissue.BRAINSTEM]] = 1.0
     cores = {"cystic": Tissue.CYST, "haemorrhagic": Tissue.HAEMORRHAGE}
     return Lesion(
         kind=kind,
         box=box,
         body=body.astype(np.float32),
         core=core if ring else np.zeros_like(core),
-        oedema=(swelling * susceptible[tissue[box]] * np.float32(strength)).astype(np.float32),
+        oedema=(swelling * SUSCEPTIBLE[tissue[box]] * np.float32(strength)).astype(np.float32),
         gd_mm=gd_mm.astype(np.float32),
         solid_tissue=Tissue.METASTASIS,
         core_tissue=cores.get(kind, Tissue.NECROSIS if rng.random() < 0.8 else Tissue.CYST),

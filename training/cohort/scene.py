@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from training.cohort.anatomy import load_anatomy
+from training.cohort.decoys import draw_areas, draw_white_matter_lesions
 from training.cohort.deform import Warp, deform
 from training.cohort.fields import Float32, smooth_field, upsample
-from training.cohort.lesions import Lesion, draw_lesions, draw_white_matter_lesions
+from training.cohort.lesions import Lesion, draw_lesions
 from training.cohort.protocol import Series, Site
 from training.cohort.signal import Contrast, signal
 from training.cohort.tissues import BRAIN, INTRACRANIAL, Tissue, TissueTable, tissue_table, with_gadolinium
@@ -38,7 +39,7 @@ class Scene:
     """Zero mean, unit variance: slow variation of a tissue's T1."""
     lesions: tuple[Lesion, ...]
     others: tuple[Lesion, ...]
-    """White-matter lesions that are no metastases."""
+    """What is bright on FLAIR and no metastasis."""
     vessels: Vessels
     dura: NDArray[np.int64]
     dura_share: Float32
@@ -75,7 +76,10 @@ def build_scene(
         table=tissue_table(field_t, rng, 0.08 if wide else 0.05),
         texture=_texture(grid, rng),
         lesions=lesions,
-        others=draw_white_matter_lesions(tissue, grid, rng),
+        others=(
+            *draw_white_matter_lesions(tissue, grid, rng),
+            *(draw_areas(tissue, grid, rng, lesions) if wide else ()),
+        ),
         vessels=draw_vessels(tissue, grid, rng, wide=wide),
         dura=dura,
         dura_share=_dura_share(len(dura), rng),
@@ -223,7 +227,7 @@ def _paint_lesion(
 ) -> None:
     view = image[lesion.box]
     texture = 1 + np.float32(scene.texture_strength) * scene.texture[lesion.box]
-    swollen = Tissue.CYST if lesion.solid_tissue is Tissue.CYST else Tissue.OEDEMA
+    swollen = Tissue.OEDEMA if lesion.solid_tissue is Tissue.METASTASIS else lesion.solid_tissue
     view += lesion.oedema * (np.float32(lut[swollen]) * texture - view)
     if not lesion.body.any():
         return

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from training.cohort.decoys import draw_areas, draw_white_matter_lesions
 from training.cohort.lesion_shape import Form, body_distance, box_around, membership
-from training.cohort.lesions import _count, _form, draw_lesions, draw_white_matter_lesions
+from training.cohort.lesions import _count, _form, draw_lesions
 from training.cohort.protocol import Site
 from training.cohort.scene import scene_grid
 from training.cohort.tissues import Tissue
@@ -77,3 +78,17 @@ def test_spots_of_white_matter_are_no_truth(tissue: np.ndarray) -> None:
     assert spots
     assert not any(spot.body.any() for spot in spots)
     assert all(spot.kind == "white-matter" for spot in spots)
+
+
+def test_areas_lie_beside_lesions_and_elsewhere_and_never_enhance(tissue: np.ndarray) -> None:
+    """About every third lesion has one within reach; none has a body, and none swells bone or fluid."""
+    grid = scene_grid()
+    lesions = draw_lesions(tissue, grid, np.random.default_rng(3), Site.A, count=12)
+    areas = [area for seed in range(4) for area in draw_areas(tissue, grid, np.random.default_rng(seed), lesions)]
+    assert 4 <= len(areas) <= 36
+    for area in areas:
+        assert area.kind == "area"
+        assert not area.body.any()
+        assert area.oedema.max() <= 1
+        assert not area.oedema[np.isin(tissue[area.box], (Tissue.BONE, Tissue.CSF, Tissue.AIR))].any()
+    assert not draw_areas(np.full_like(tissue, Tissue.BONE), grid, np.random.default_rng(0), ())

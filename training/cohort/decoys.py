@@ -1,0 +1,98 @@
+"""What FLAIR shows bright and T1 dark in a brain and is no metastasis: it never enhances, and is never in the truth.
+
+Called by scene.py. Spots of the white matter, as every second patient of this age has; and, in the randomised mode,
+whole areas: oedema that lies beside a lesion and not around it, gliosis, an old infarct, a cavity left by an operation.
+A network that has seen none of these takes the dark oedema next to a tumour's rim for its core.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from training.cohort.fields import Float32
+from training.cohort.lesion_shape import Box, Form, body_distance, box_around, membership
+from training.cohort.lesions import SUSCEPTIBLE, Float64, Lesion, UInt8
+from training.cohort.tissues import BRAIN, Tissue
+from worker.volume.geometry import Grid
+
+_COARSE: Final = 2
+"""Places are drawn at every second voxel."""
+_BESIDE: Final = 0.35
+"""Probability that a lesion has an area at its side."""
+_SMALLEST_MM, _LARGEST_MM = 3.0, 24.0
+"""Radius of an area."""
+_KINDS: Final = (Tissue.OEDEMA, Tissue.NECROSIS, Tissue.CYST)
+_ODDS: Final = (0.7, 0.2, 0.1)
+"""What an area is made of, and how often."""
+
+
+def draw_white_matter_lesions(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> tuple[Lesion, ...]:
+    """Small bright spots of FLAIR that do not enhance, and lacunes."""
+    spacing = _spacing(grid)
+    lesions = []
+    for centre in _places(tissue, int(rng.geometric(0.09)) - 1, rng):
+        form = Form(radius_mm=float(np.exp(rng.normal(np.log(1.8), 0.5))), irregularity=0.25)
+        box = box_around(grid.shape_zyx, centre, (form.radius_mm * 2 + 2) / spacing)
+        distance = body_distance(rng, form, box, centre, grid.spacing_mm_xyz[::-1])
+        spot = membership(distance, 2.0) * np.float32(rng.uniform(0.3, 1.0))
+        spot = spot * np.isin(tissue[box], BRAIN)
+        made_of = Tissue.CYST if rng.random() < 0.1 else Tissue.OEDEMA
+        lesions.append(_decoy("white-matter", box, spot.astype(np.float32), made_of, centre))
+    return tuple(lesions)
+
+
+def draw_areas(tissue: UInt8, grid: Grid, rng: np.random.Generator, lesions: Sequence[Lesion]) -> tuple[Lesion, ...]:
+    """Large areas that do not enhance: beside some of the `lesions`, and elsewhere in some patients."""
+    spacing = _spacing(grid)
+    planned: list[tuple[Float64, float]] = []
+    for lesion in lesions:
+        radius_mm = float(np.cbrt(lesion.body.sum() * grid.voxel_volume_mm3 * 3 / (4 * np.pi)))
+        if radius_mm > 2 and rng.random() < _BESIDE:
+            size = float(np.clip(rng.uniform(0.6, 1.8) * radius_mm, _SMALLEST_MM, _LARGEST_MM))
+            way = rng.standard_normal(3)
+            way *= (radius_mm + rng.uniform(0.3, 0.9) * size) / np.linalg.norm(way)
+            planned.append((np.array(lesion.centre_zyx) + way / spacing, size))
+    for centre in _places(tissue, int(rng.geometric(0.6)) - 1, rng):
+        planned.append((centre, float(np.clip(np.exp(rng.normal(np.log(8), 0.5)), _SMALLEST_MM, _LARGEST_MM))))
+    return tuple(_area(tissue, grid, rng, centre, size) for centre, size in planned)
+
+
+def _area(tissue: UInt8, grid: Grid, rng: np.random.Generator, centre: Float64, radius_mm: float) -> Lesion:
+    form = Form(radius_mm=radius_mm, irregularity=float(rng.uniform(0.1, 0.3)), elongation=0.3)
+    box = box_around(grid.shape_zyx, centre, (radius_mm * 2 + 3) / _spacing(grid))
+    soft = membership(body_distance(rng, form, box, centre, grid.spacing_mm_xyz[::-1]), float(rng.uniform(1.5, 5)))
+    share = soft * SUSCEPTIBLE[tissue[box]] ** np.float32(rng.uniform(0.2, 1.0)) * np.float32(rng.uniform(0.4, 1.0))
+    made_of = _KINDS[int(rng.choice(len(_KINDS), p=_ODDS))]
+    return _decoy("area", box, share.astype(np.float32), made_of, centre)
+
+
+def _decoy(kind: str, box: Box, share: Float32, made_of: Tissue, centre: Float64) -> Lesion:
+    zeros = np.zeros_like(share)
+    return Lesion(
+        kind=kind,
+        box=box,
+        body=zeros,
+        core=zeros,
+        oedema=share,
+        gd_mm=zeros,
+        solid_tissue=made_of,
+        core_tissue=Tissue.CYST,
+        t1_factor=1.0,
+        centre_zyx=(float(centre[0]), float(centre[1]), float(centre[2])),
+    )
+
+
+def _places(tissue: UInt8, count: int, rng: np.random.Generator) -> list[Float64]:
+    """So many places of the white matter, as voxels (z, y, x)."""
+    coarse = tissue[::_COARSE, ::_COARSE, ::_COARSE]
+    found = np.flatnonzero((coarse == Tissue.WHITE).ravel())
+    if not len(found):
+        return []
+    at = np.unravel_index(rng.choice(found, size=count), coarse.shape)
+    return [np.array(place, dtype=np.float64) * _COARSE for place in np.stack(at, axis=-1)]
+
+
+def _spacing(grid: Grid) -> Float64:
+    """(3,) mm along z, y, x."""
+    return np.array(grid.spacing_mm_xyz[::-1], dtype=np.float64)
