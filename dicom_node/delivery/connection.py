@@ -19,6 +19,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
 from dicom_node.delivery.answers import Answers
+from dicom_node.delivery.destinations import remedy
 from dicom_node.delivery.report import Verdict
 from dicom_node.delivery.responses import of_rejection
 from dicom_node.delivery.transport import of_network_fault, open_socket
@@ -197,8 +198,6 @@ def _cause(association: Association, fault: OSError | None, destination: Destina
 
 def refused_contexts(contexts: Sequence[PresentationContext]) -> str:
     """Plain text for contexts that the peer did not accept (PS3.8 9.3.3.2)."""
-    names = sorted({UID(str(context.abstract_syntax)).name for context in contexts})
-    return (
-        f"the destination does not take {', '.join(names)}: enable it there, or take the product out of the "
-        "destination's `products`"
-    )
+    classes = {str(context.abstract_syntax) for context in contexts}
+    names = sorted(UID(one).name for one in classes)
+    return f"the destination does not take {', '.join(names)}: {'; '.join(sorted({remedy(one) for one in classes}))}"

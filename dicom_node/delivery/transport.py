@@ -24,6 +24,8 @@ def of_network_fault(error: OSError, destination: DestinationSettings) -> tuple[
     match error:
         case OwnTlsFault():
             text = str(error)
+        case socket.gaierror(errno=socket.EAI_AGAIN):
+            text = f"no name service answers for {destination.host}: check DNS here, or give its address as `host`"
         case socket.gaierror():
             text = f"the name {destination.host} is not known to the name service: correct `host` of the destination"
         case ssl.SSLCertVerificationError():
