@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check soak bench-slots bench-inference bench-ingest bench-results bench-registration reproduce reproduce-full clean
+.PHONY: help demo serve test check soak bench-slots bench-inference bench-ingest bench-answers bench-results bench-registration reproduce reproduce-full clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ bench-inference: $(STAMP) ## seconds a slice against eager fp32 deeplabv3_resnet
 
 bench-ingest: $(STAMP) ## images a second by C-STORE against DCMTK's storescp
 	$(BIN)/python tests/bench/ingest.py $(ARGS)
+
+bench-answers: $(STAMP) ## answers that the sender of results loses, and objects a second, against a quick SCP
+	$(BIN)/python tests/bench/answers.py $(ARGS)
 
 bench-results: $(STAMP) ## seconds to write SEG and SR of 176 slices and 8 lesions
 	$(BIN)/python tests/bench/results.py $(ARGS)

@@ -10,8 +10,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from dicom_node.conformance.acceptor import uses_commitment
 from dicom_node.conformance.markdown import section, table, uid_row
 from dicom_node.contract.messages import Product
-from dicom_node.delivery.commitment import LINGER_S, STORAGE_COMMITMENT
-from dicom_node.delivery.destinations import PRODUCT_CLASSES
+from dicom_node.delivery.commitment import LINGER_S
+from dicom_node.delivery.destinations import PRODUCT_CLASSES, STORAGE_COMMITMENT
 from dicom_node.delivery.report import Verdict
 from dicom_node.delivery.responses import of_status
 from dicom_node.settings import RetrySettings, Settings

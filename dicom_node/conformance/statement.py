@@ -5,13 +5,12 @@ Two calls with the same settings give the same text: it has no date, and names t
 
 from importlib.metadata import version
 
-from pynetdicom import AE
-
 from dicom_node.association.negotiation import APPLICATION_CONTEXT
 from dicom_node.conformance.acceptor import acceptor, uses_commitment
 from dicom_node.conformance.markdown import section, table
 from dicom_node.conformance.requestor import requestor
 from dicom_node.conformance.site import CHARACTER_SETS, MEDIA, RESULTS, configuration, network, security
+from dicom_node.delivery.connection import MAXIMUM_PDU_BYTES
 from dicom_node.settings import Settings
 from dicom_node.store.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -81,19 +80,15 @@ def _model(settings: Settings) -> str:
 
 
 def _policies(settings: Settings) -> str:
-    requestor_ae = AE()
     rows = (
         ("Application context", APPLICATION_CONTEXT),
         ("Maximum PDU length advertised, as acceptor", f"{settings.association.maximum_pdu_bytes} bytes"),
-        ("Maximum PDU length advertised, as requestor", f"{requestor_ae.maximum_pdu_size} bytes"),
+        ("Maximum PDU length advertised, as requestor", f"{MAXIMUM_PDU_BYTES} bytes"),
         ("Asynchronous operations window", "not negotiated: one operation at a time"),
         ("SOP class extended and common extended negotiation", "not supported, ignored"),
         ("User identity negotiation", "not supported, ignored"),
-        ("Implementation, as acceptor", f"{IMPLEMENTATION_CLASS_UID}, {IMPLEMENTATION_VERSION_NAME}"),
-        (
-            "Implementation, as requestor",
-            f"{requestor_ae.implementation_class_uid}, {requestor_ae.implementation_version_name}",
-        ),
+        ("Implementation class UID", IMPLEMENTATION_CLASS_UID),
+        ("Implementation version name", IMPLEMENTATION_VERSION_NAME),
     )
     return section(
         "### 3.2 Application entity specification",

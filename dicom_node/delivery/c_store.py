@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import count
 
 from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
@@ -57,12 +58,26 @@ def _send_one(link: Link, file: OutgoingFile, destination: DestinationSettings, 
     link.allow(allowed_s + destination.timeout_s)
     exact = str(context.transfer_syntax[0]) == file.transfer_syntax_uid
     try:
-        answer = association.send_c_store(file.path if exact else dcmread(file.path), msg_id=message_id)
+        answer = association.send_c_store(file.path if exact else _decoded(file), msg_id=message_id)
     except RuntimeError:
         return _report(file, Verdict.RETRY, "the destination ended the association before this object")
     except OSError as error:
         return _report(file, Verdict.RETRY, f"our file cannot be read: {error.strerror or type(error).__name__}")
+    except (InvalidDicomError, AttributeError, ValueError, EOFError, KeyError):
+        return _report(
+            file,
+            Verdict.REFUSED,
+            "our file is damaged: it cannot be encoded as the destination takes it; see `quartet lint`",
+        )
     return _judge(file, answer, allowed_s)
+
+
+def _decoded(file: OutgoingFile) -> Dataset:
+    """The data set, to be encoded anew. Raises ValueError where it does not say what it is."""
+    dataset = dcmread(file.path)
+    if "SOPClassUID" not in dataset or "SOPInstanceUID" not in dataset:
+        raise ValueError("the data set has no SOP Class or Instance UID")
+    return dataset
 
 
 def _judge(file: OutgoingFile, answer: Dataset, allowed_s: float) -> FileReport:

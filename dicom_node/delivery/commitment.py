@@ -6,8 +6,10 @@ PACS opens to our receiver; both hand the report's data set to `read_report`.
 
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import Event as Flag
+from queue import Empty, Queue
+from threading import Thread, current_thread
 from typing import Any
 
 from pydicom import Dataset
@@ -16,13 +18,12 @@ from pynetdicom import evt
 from pynetdicom.presentation import build_context
 
 from dicom_node.delivery.connection import NoAssociation, connect, refused_contexts
+from dicom_node.delivery.destinations import STORAGE_COMMITMENT
 from dicom_node.delivery.outgoing import OutgoingFile
 from dicom_node.delivery.report import Verdict
 from dicom_node.errors import DeliveryError
 from dicom_node.settings import DestinationSettings
 
-STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
-"""Storage Commitment Push Model SOP Class."""
 _WELL_KNOWN_INSTANCE = "1.2.840.10008.1.20.1.1"
 LINGER_S = 1.0
 """How long the association stays open for an answer on it. Most PACS answer on a new one, later."""
@@ -84,12 +85,11 @@ def request_commitment(
 
     A report that comes on this association within `linger_s` goes to `on_report`. Never raises for what a peer does.
     """
-    answered = Flag()
+    reporters: Queue[Thread] = Queue()  # of pynetdicom: each serves one report and ends
 
     def on_event(event: Any) -> tuple[int, None]:
-        status = answer_report(event, on_report)
-        answered.set()
-        return status, None
+        reporters.put(current_thread())
+        return answer_report(event, on_report), None
 
     context = build_context(STORAGE_COMMITMENT)
     handlers = [(evt.EVT_N_EVENT_REPORT, on_event)]
@@ -105,7 +105,8 @@ def request_commitment(
             )
             verdict = _judge(answer)
             if verdict[0] is Verdict.SENT:
-                answered.wait(linger_s)
+                with suppress(Empty):  # no report in that time; else our answer goes out before the release
+                    reporters.get(timeout=linger_s).join(destination.timeout_s)
             return verdict
     except NoAssociation as error:
         return error.verdict, error.reason

@@ -1,8 +1,8 @@
 """An association that we open, with the deadlines that stock pynetdicom lacks and the cause where it does not come.
 
-c_store.py, commitment.py and echo.py call `connect`. It knows no product and no retry. Two gaps are closed here: a
-peer that stops reading would block the sending thread for ever (no timeout on the socket), and why a connection
-failed is only logged (PS3.8 9.1.2).
+c_store.py, commitment.py and echo.py call `connect`. It knows no product and no retry. Three gaps are closed here: a
+peer that stops reading would block the sending thread for ever (no timeout on the socket), why a connection failed is
+only logged (PS3.8 9.1.2), and an answer could be lost (answers.py).
 """
 
 import socket
@@ -18,11 +18,17 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
+from dicom_node.delivery.answers import Answers
+from dicom_node.delivery.destinations import remedy
 from dicom_node.delivery.report import Verdict
 from dicom_node.delivery.responses import of_rejection
 from dicom_node.delivery.transport import of_network_fault, open_socket
 from dicom_node.errors import DeliveryError
 from dicom_node.settings import DestinationSettings
+from dicom_node.store.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+MAXIMUM_PDU_BYTES = 131_072
+"""The longest PDU that a destination may send us, as the receiver's default. It says itself how long ours may be."""
 
 _config.STORE_SEND_CHUNKED_DATASET = True
 """`send_c_store(path)` sends the bytes of the file, not a new encoding of what they mean."""
@@ -114,6 +120,7 @@ def _negotiate(
             destination.port,
             contexts=list(contexts),
             ae_title=destination.ae_title,
+            max_pdu=MAXIMUM_PDU_BYTES,
             evt_handlers=list(handlers),
         )
     except socket.gaierror as error:
@@ -124,13 +131,15 @@ def _negotiate(
 
 
 class _Entity(AE):
-    """Our AE as a requestor: its associations use `_Socket`."""
+    """Our AE as a requestor: its associations use `_Socket` and `Answers`, and give our name (PS3.7 D.3.3.2)."""
 
     def __init__(self, destination: DestinationSettings, ae_title: str, link: Link) -> None:
         super().__init__(ae_title)
         self.destination = destination
         self.link = link
         self.fault: OSError | None = None
+        self.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+        self.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         self.acse_timeout = destination.timeout_s
         self.dimse_timeout = destination.timeout_s
         self.network_timeout = destination.timeout_s
@@ -141,6 +150,7 @@ class _Entity(AE):
         address: AddressInformation,
         tls_args: object,  # noqa: ARG002  (pynetdicom's signature; `_Socket` does TLS itself)
     ) -> AssociationSocket:
+        assoc.dimse = Answers(assoc)  # here, since nothing has been received yet
         return _Socket(assoc, address=address)
 
 
@@ -188,8 +198,6 @@ def _cause(association: Association, fault: OSError | None, destination: Destina
 
 def refused_contexts(contexts: Sequence[PresentationContext]) -> str:
     """Plain text for contexts that the peer did not accept (PS3.8 9.3.3.2)."""
-    names = sorted({UID(str(context.abstract_syntax)).name for context in contexts})
-    return (
-        f"the destination does not take {', '.join(names)}: enable it there, or take the product out of the "
-        "destination's `products`"
-    )
+    classes = {str(context.abstract_syntax) for context in contexts}
+    names = sorted(UID(one).name for one in classes)
+    return f"the destination does not take {', '.join(names)}: {'; '.join(sorted({remedy(one) for one in classes}))}"

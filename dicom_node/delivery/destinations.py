@@ -1,6 +1,6 @@
 """What a destination wants: which products of an outcome, and which presentation contexts to ask it for.
 
-deliver.py and c_store.py call it. Pure.
+Consumers: deliver.py, c_store.py, connection.py and echo.py. Pure.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,6 +23,9 @@ PRODUCT_CLASSES: dict[Product, str] = {
     Product.SR_COMPREHENSIVE: "1.2.840.10008.5.1.4.1.1.88.33",
 }
 """Storage SOP class of each product (PS3.4 B.5), for asking a destination before there is a result."""
+
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
+"""Storage Commitment Push Model SOP Class (PS3.4 Annex J)."""
 
 _REPORTS = (Product.SR, Product.SR_COMPREHENSIVE)
 _NAMED_BY_REPORTS = (Product.SEG, Product.SEG_PER_LESION)
@@ -55,6 +58,13 @@ def wanted_products(destinations: Iterable[DestinationSettings]) -> tuple[Produc
 def classes_of(products: Iterable[Product]) -> tuple[str, ...]:
     """Storage SOP classes of products, each once, in the order given."""
     return tuple(dict.fromkeys(PRODUCT_CLASSES[product] for product in products))
+
+
+def remedy(sop_class: str) -> str:
+    """What a person can do where a destination refuses a class."""
+    if sop_class == STORAGE_COMMITMENT:
+        return "enable it there, or set `storage_commitment = false`"
+    return "enable it there, or take the product out of the destination's `products`"
 
 
 def contexts_for(files: Iterable[OutgoingFile]) -> list[PresentationContext]:

@@ -14,9 +14,8 @@ from pydicom.uid import UID
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
-from dicom_node.delivery.commitment import STORAGE_COMMITMENT
 from dicom_node.delivery.connection import Link, NoAssociation, connect
-from dicom_node.delivery.destinations import classes_of
+from dicom_node.delivery.destinations import STORAGE_COMMITMENT, classes_of, remedy
 from dicom_node.delivery.report import Verdict
 from dicom_node.delivery.responses import of_http
 from dicom_node.delivery.stow import cause_of, http_client, studies_url
@@ -113,7 +112,7 @@ def _offered(sop_class: str, accepted: bool) -> EchoStep:
     name = UID(sop_class).name
     if accepted:
         return _ok(name, "accepted")
-    return _fault(name, "refused: enable it in the destination, or take it out of the destination's settings")
+    return _fault(name, f"refused: {remedy(sop_class)}")
 
 
 def _echo(link: Link) -> EchoStep:
@@ -123,7 +122,7 @@ def _echo(link: Link) -> EchoStep:
     except RuntimeError:
         return _fault("echo", "the destination ended the association before C-ECHO")
     if "Status" not in answer:
-        return _fault("echo", "the destination does not answer C-ECHO")
+        return _fault("echo", "the destination accepts us but does not answer C-ECHO: see its log")
     status = int(answer.Status)
     return _ok("echo", "answered") if status == 0 else _fault("echo", f"answered with status {status:04X}")
 

@@ -146,8 +146,12 @@ def cause_of(error: httpx.HTTPError) -> str:
     text = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return "its TLS certificate is not accepted; check `ca_file` and the name in `stow_url`"
+    if "SSL" in text:
+        return "no TLS connection; it perhaps expects http:// in `stow_url`, or wants another certificate of ours"
     if "refused" in text:
         return "nothing listens there"
     if "not known" in text or "resolution" in text:
         return "the name is not known to the name service"
-    return type(error).__name__
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError):
+        return "it broke off; where it does so always, it perhaps expects https://, or the port in `stow_url` is wrong"
+    return f"{type(error).__name__}; check `stow_url` and the firewall"

@@ -18,6 +18,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import time
 
 from dicom_node.broker import LOOPBACK, free_port
+from dicom_node.delivery.answers import Answers
 from dicom_node.errors import NodeError
 
 ASSOCIATIONS = 20
@@ -61,7 +62,7 @@ class DemoPacs:
     def send(self, files: Sequence[Path], port: int, called: str, progress: Callable[[], None]) -> None:
         """Send MR files in the order given; sends on over a new association where one breaks. Raises `DemoPacsError`.
 
-        pynetdicom's sender now and then loses an answer that arrived; sending an object again is harmless.
+        On a machine that is very busy an answer may come too late; sending an object again is harmless.
         """
         left = list(files)
         for _ in range(ASSOCIATIONS):
@@ -78,6 +79,7 @@ class DemoPacs:
         association = ae.associate(LOOPBACK, port, ae_title=called)
         if not association.is_established:
             raise DemoPacsError("the node refused the association of the demo")
+        association.dimse = Answers(association)
         try:
             for number, file in enumerate(files):
                 status = getattr(association.send_c_store(dcmread(file)), "Status", None)

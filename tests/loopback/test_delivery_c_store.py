@@ -101,6 +101,16 @@ def test_a_pacs_of_implicit_vr_only_gets_the_same_elements(files):
     assert len(pacs.got) == 2
 
 
+def test_a_damaged_file_that_must_be_encoded_anew_is_refused_and_the_next_is_sent(tmp_path):
+    """It ended the round of deliveries with a traceback, for ever."""
+    seg, sr = write_seg(tmp_path), write_sr(tmp_path)
+    seg.write_bytes(seg.read_bytes()[: read_outgoing(seg).dataset_offset])
+    with running_pacs(syntaxes=["1.2.840.10008.1.2"]) as pacs:
+        reports = send_files(destination(pacs.port), [seg, sr], own_ae_title="QUARTET")
+    assert verdicts(reports) == [Verdict.REFUSED, Verdict.SENT]
+    assert "`quartet lint`" in reports[0].reason
+
+
 def test_a_wrong_called_ae_title_is_permanent_and_says_so(files):
     with running_pacs(require_called=True) as pacs:
         reports = send(destination(pacs.port, ae_title="OTHER"), files, own_ae_title="QUARTET")

@@ -2,18 +2,22 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pynetdicom.sop_class import Comprehensive3DSRStorage, SegmentationStorage
 from support.commitment_pacs import Answer, Archive
 from support.courier_room import CourierRoom
 from support.demo_pacs import running_pacs
 from support.receiving import running
+from support.results_dicom import write_seg
 
 from dicom_node.catalog.database import Database
 from dicom_node.catalog.deliveries import DeliveryState
-from dicom_node.delivery.commitment import CommitmentReport
+from dicom_node.delivery.commitment import CommitmentReport, request_commitment
+from dicom_node.delivery.outgoing import read_outgoing
 from dicom_node.settings import DestinationSettings, RetrySettings
 from dicom_node.study.states import StudyState
 
@@ -240,6 +244,32 @@ def test_a_pacs_without_storage_commitment_says_so(database, tmp_path):
     assert room.states == [DeliveryState.REFUSED]
     assert "storage_commitment" in room.lines[0].reason
     assert pacs.uids == [SEG, SR]
+
+
+def test_a_report_that_takes_long_to_record_is_answered_before_we_release(tmp_path):
+    """The release came first, and the PACS had no answer to its report."""
+    archive, told = Archive(Answer.AT_ONCE), []
+
+    def slowly(report: CommitmentReport) -> None:
+        time.sleep(0.8)
+        told.append(report)
+
+    with running_pacs(handlers=archive.handlers) as pacs:
+        seg = read_outgoing(write_seg(tmp_path))
+        request_commitment(
+            pacs_settings(pacs.port), [seg], "1.2.3", own_ae_title="QUARTET", on_report=slowly, linger_s=0.4
+        )
+        archive.join()
+    assert [report.is_whole for report in told] == [True]
+    assert archive.statuses == [0x0000]
+
+
+def test_a_pacs_that_refuses_the_class_of_commitment_is_told_by_the_setting_to_change(database, tmp_path):
+    with running_pacs(classes=[SegmentationStorage, Comprehensive3DSRStorage]) as pacs:
+        room = make_room(database, tmp_path, pacs.port, storage_commitment=True)
+        room.step()
+    assert room.states == [DeliveryState.REFUSED]
+    assert "`storage_commitment = false`" in room.lines[0].reason
 
 
 def test_a_report_of_a_transaction_that_we_never_asked_for_changes_nothing(database, tmp_path):

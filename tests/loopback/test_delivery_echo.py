@@ -77,6 +77,13 @@ def test_a_pacs_that_takes_no_seg_and_one_that_takes_nothing():
     assert "Segmentation Storage" in text
 
 
+def test_a_pacs_without_storage_commitment_is_told_by_the_setting_to_change():
+    with running_pacs(classes=[Comprehensive3DSRStorage, SegmentationStorage]) as pacs:
+        name, text = fault(echo(at(pacs.port, storage_commitment=True), "QUARTET"))
+    assert name.startswith("Storage Commitment")
+    assert "`storage_commitment = false`" in text
+
+
 def test_a_pacs_without_verification_is_no_fault():
     with running_pacs(classes=[Comprehensive3DSRStorage, SegmentationStorage]) as pacs:
         assert echo(at(pacs.port), "QUARTET").ok

@@ -56,6 +56,13 @@ def test_a_failure_of_one_instance_is_read_from_the_answer_and_keeps_the_report_
     assert server.got == []
 
 
+def test_http_where_https_is_expected_and_the_reverse_is_said(files, tmp_path):
+    with running_stow(server_context(make_certificates(tmp_path))) as server:
+        assert "https://" in send(at(server.port), files, own_ae_title="QUARTET")[0].reason
+    with running_stow() as server:
+        assert "http://" in send(at(server.port, "https"), files, own_ae_title="QUARTET")[0].reason
+
+
 def test_a_warning_counts_as_stored(files):
     warned = {"00081199": {"vr": "SQ", "Value": [named(SEG, **{"00081196": {"vr": "US", "Value": [0xB000]}})]}}
     with running_stow() as server:

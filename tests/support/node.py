@@ -28,6 +28,7 @@ from pynetdicom.sop_class import MRImageStorage, Verification
 from support.firing_weights import firing_weights
 
 from dicom_node.broker import LOOPBACK, free_port
+from dicom_node.delivery.answers import Answers
 
 NODE_AE = "QUARTET"
 START_S = 120.0
@@ -115,6 +116,7 @@ class Node:
             del association
             sweep()
             return [-1] * len(files)
+        association.dimse = Answers(association)
         statuses = []
         for file in files:
             try:
