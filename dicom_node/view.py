@@ -1,5 +1,6 @@
 """What `quartet studies` and `quartet show` print: records of catalog/queries.py as tables. No patient identifiers."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from rich.console import Console
@@ -7,6 +8,7 @@ from rich.table import Table
 
 from dicom_node import wiring
 from dicom_node.catalog import queries, studies
+from dicom_node.catalog.deliveries import DeliveryState
 from dicom_node.contract.messages import JobOutcome, SlotState
 from dicom_node.settings import Settings
 from dicom_node.study.states import StudyState
@@ -49,6 +51,7 @@ def print_study(settings: Settings, text: str, console: Console) -> None:
     console.print(_series_table(detail))
     for job in detail.jobs:
         _print_job(job, console)
+        _print_deliveries(job, console, known=[destination.name for destination in settings.destinations])
 
 
 def retry_study(settings: Settings, text: str, console: Console, *, keep_latest: bool = False) -> None:
@@ -86,12 +89,17 @@ def _print_job(job: queries.JobLine, console: Console) -> None:
             console.print(f"  attempt {attempt.number}: {attempt.reason}", highlight=False)
     if job.outcome is not None:
         _print_outcome(job.outcome, console)
+
+
+def _print_deliveries(job: queries.JobLine, console: Console, *, known: Collection[str]) -> None:
+    """What each destination has; `known` are the destinations of the settings."""
     for delivery in job.deliveries:
         again = f", next try {delivery.next_try_at:%H:%M:%S} UTC" if delivery.next_try_at else ""
+        reason = delivery.reason
+        if delivery.state is DeliveryState.PENDING and delivery.destination not in known:
+            again, reason = "", "no destination of this name is in the settings: owed until it is there again"
         what = ", ".join(delivery.products)
-        console.print(
-            f"  {delivery.destination} ({what}): {delivery.state.value}{again}  {delivery.reason}", highlight=False
-        )
+        console.print(f"  {delivery.destination} ({what}): {delivery.state.value}{again}  {reason}", highlight=False)
 
 
 def _print_outcome(outcome: JobOutcome, console: Console) -> None:

@@ -3,6 +3,7 @@
 Called by statement.py.
 """
 
+from dicom_node.association.wire import MAXIMUM_PDU_BYTES
 from dicom_node.conformance.markdown import section, table
 from dicom_node.settings import AssociationSettings, Settings
 
@@ -37,7 +38,7 @@ def _peers(association: AssociationSettings) -> str:
 def _parameters(association: AssociationSettings) -> tuple[tuple[str, str], ...]:
     return (
         ("Maximum PDU length that we advertise", f"{association.maximum_pdu_bytes} bytes"),
-        ("Longest PDU that we take", "1048576 bytes"),
+        ("Longest PDU that we take", f"{MAXIMUM_PDU_BYTES} bytes"),
         ("Largest object that we take", f"{association.maximum_object_bytes} bytes"),
         ("From connection to whole association request (ARTIM)", f"{association.acse_timeout_s:g} s"),
         ("Between two messages", f"{association.network_timeout_s:g} s"),

@@ -64,7 +64,14 @@ class Courier:
 
     def _deliver_in_turn(self, deliveries: Sequence[DueDelivery]) -> int:
         for number, delivery in enumerate(deliveries, start=1):
-            if self._deliver(delivery) is Verdict.RETRY:
+            try:
+                verdict = self._deliver(delivery)
+            except Exception as error:
+                # what nobody foresaw befalls one delivery: the others of the destination go out, and it is tried again
+                logger.exception("a fault in a delivery", extra={"action": "deliver", "delivery": delivery.delivery_id})
+                self._record(delivery, Verdict.RETRY, f"a fault of ours, {type(error).__name__}: see the log")
+                continue
+            if verdict is Verdict.RETRY:
                 return number
         return len(deliveries)
 

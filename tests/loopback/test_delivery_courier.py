@@ -8,17 +8,23 @@ from pathlib import Path
 
 import pytest
 from pynetdicom.sop_class import Comprehensive3DSRStorage, SegmentationStorage
+from rich.console import Console
 from support.commitment_pacs import Answer, Archive
 from support.courier_room import CourierRoom
 from support.demo_pacs import running_pacs
+from support.received import received_series
 from support.receiving import running
 from support.results_dicom import write_seg
 
+from dicom_node import view, wiring
 from dicom_node.catalog.database import Database
 from dicom_node.catalog.deliveries import DeliveryState
+from dicom_node.contract.slots import SequenceSlot
+from dicom_node.delivery import deliver
 from dicom_node.delivery.commitment import CommitmentReport, request_commitment
 from dicom_node.delivery.outgoing import read_outgoing
-from dicom_node.settings import DestinationSettings, RetrySettings
+from dicom_node.delivery.send import send
+from dicom_node.settings import DestinationSettings, RetrySettings, Settings, StorageSettings
 from dicom_node.study.states import StudyState
 
 SEG, SR = "1.2.826.0.1.3680043.10.9999.1.1", "1.2.826.0.1.3680043.10.9999.1.2"
@@ -135,8 +141,8 @@ def test_a_crash_between_send_and_record_sends_the_same_bytes_again(database, tm
     assert room.states == [DeliveryState.DELIVERED]
 
 
-class KilledError(Exception):
-    """Stands for kill -9."""
+class KilledError(BaseException):
+    """Stands for kill -9, which nothing catches."""
 
 
 def die(*_args, **_kwargs):
@@ -290,3 +296,39 @@ def test_a_restart_while_the_pacs_thinks_about_it_asks_again_and_does_not_resend
         archive.join()
     assert room.states == [DeliveryState.DELIVERED]
     assert pacs.uids == [SEG, SR]
+
+
+def test_a_fault_of_ours_in_one_delivery_holds_up_neither_the_others_nor_the_loop(database, tmp_path, monkeypatch):
+    """The other delivery of the destination goes out in the same round; the broken one is owed and says why."""
+    with running_pacs() as pacs:
+        room = make_room(database, tmp_path, pacs.port)
+        room.send(received_series(SequenceSlot.FLAIR, study="2"))
+        room.settle()
+        room.work()
+        room.dispatcher.dispatch(room.now)
+        broken = []
+
+        def send_but_the_first(*arguments, **named):
+            if not broken:
+                broken.append(arguments)
+                raise ZeroDivisionError("nobody foresaw this")
+            return send(*arguments, **named)
+
+        monkeypatch.setattr(deliver, "send", send_but_the_first)
+        room.step(60)
+        lines = [line for study in ("1", "2") for job in room.show(study).jobs for line in job.deliveries]
+        assert sorted(line.state for line in lines) == [DeliveryState.DELIVERED, DeliveryState.PENDING]
+        assert "a fault of ours, ZeroDivisionError" in next(line.reason for line in lines if line.reason)
+        room.step(3600)
+    assert broken
+    assert room.states == [DeliveryState.DELIVERED]
+
+
+def test_show_says_that_a_destination_is_no_longer_in_the_settings(tmp_path):
+    settings = Settings(storage=StorageSettings(root=tmp_path))
+    opened = wiring.open_database(settings)
+    make_room(opened, tmp_path, free_port())
+    opened.close()
+    console = Console(record=True, width=300)
+    view.print_study(settings, "1.2.1", console)
+    assert "pacs (seg, sr): pending  no destination of this name is in the settings" in console.export_text()
