@@ -1,10 +1,10 @@
 """`python -m worker --config quartet.toml`: the worker process. `quartet worker` and `quartet serve` start it."""
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
+from worker import logs
 from worker.errors import WorkerError
 from worker.settings import load
 
@@ -17,14 +17,14 @@ def main() -> int:
         epilog="example: quartet worker --config /etc/quartet/quartet.toml",
     )
     parser.add_argument(
-        "--config", type=Path, required=True, help="quartet.toml; [worker], [storage] and [broker] are read"
+        "--config", type=Path, required=True, help="quartet.toml; [worker], [storage], [broker] and [logs] are read"
     )
     parser.add_argument("--check", action="store_true", help="check configuration and weights, then exit")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
     try:
         # Checking needs no broker: the embedded one runs only under `quartet serve`.
         environment = load(arguments.config, broker_url="redis://none" if arguments.check else None)
+        logs.configure(environment.logs)
         from worker import tasks  # heavy: torch and friends only once the configuration holds
         from worker.inference.predict import default_weights, verify_weights
 
