@@ -20,6 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from model.checkpoint import CheckpointError, load
 from model.network import ARCHITECTURES
+from training import out_folder
 from training.configuration import Configuration, comparator, from_json, to_json
 from training.errors import TrainingError
 from training.patients import Patient, open_patient, patient_folders
@@ -70,10 +71,7 @@ def run(given: argparse.Namespace) -> None:
     if given.threads:
         torch.set_num_threads(given.threads)
     place = _place(given.device)
-    try:
-        given.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"--out {given.out} cannot be made: {error.strerror}") from error
+    out_folder.make(given.out)
     configuration = _configuration(given)
     patients, chosen = _patients(given)
     if place.count > 1:
