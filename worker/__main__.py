@@ -8,6 +8,8 @@ from worker import logs
 from worker.errors import WorkerError
 from worker.settings import load
 
+_OURS = ("worker", "model", "dicom_node")
+
 
 def main() -> int:
     """Parse, check, serve. Exit code 2 with one plain line where the configuration or the weights are unusable."""
@@ -33,9 +35,17 @@ def main() -> int:
             return 0
         tasks.serve(environment)
     except WorkerError as error:
-        print(f"quartet worker: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _unusable(str(error))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in _OURS:
+            raise  # a fault of ours, not of the installation
+        return _unusable(f"{error.name} is not installed here: pip install '.[worker]'")
     return 0
+
+
+def _unusable(why: str) -> int:
+    print(f"quartet worker: {why}", file=sys.stderr)  # noqa: T201
+    return 2
 
 
 if __name__ == "__main__":
