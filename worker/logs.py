@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dicom_node.contract import log_lines
 
-_TALKATIVE = ("pydicom", "highdicom", "PIL", "nibabel")
+_TALKATIVE = ("pydicom", "highdicom")
 _TRANSPORT = ("celery", "kombu", "amqp")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from support.log_state import log_state_kept
 
 from dicom_node.contract.job_folder import JobFolder
 from dicom_node.contract.messages import Doorbell
@@ -20,12 +21,8 @@ CANARY = "ZZCANARY"
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
+    with log_state_kept():
+        yield
 
 
 def failed(folder: JobFolder, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
