@@ -21,11 +21,16 @@ from dicom_node.supervise import UNUSABLE
 app = typer.Typer(
     name="quartet",
     help="Find and outline brain metastases with whatever MRI sequences arrived. Research use only.",
+    epilog="example: quartet demo --out demo; then quartet serve --config quartet.toml",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+config_app = typer.Typer(
+    help="Look at the configuration.",
+    epilog="example: quartet config check --config /etc/quartet/quartet.toml",
+    no_args_is_help=True,
+)
 app.add_typer(config_app, name="config")
 console = Console()
 

@@ -12,6 +12,7 @@ from model.channels import SEQUENCES
 from model.edge import EdgeRule
 from model.input_dropout import SubsetLaw
 from model.normalise import Normalisation
+from training.errors import TrainingError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,11 +107,20 @@ def to_json(configuration: Configuration) -> str:
 
 
 def from_json(text: str) -> Configuration:
-    """Read configuration.json. Raises ValueError naming what is unknown."""
-    raw = json.loads(text)
-    unknown = sorted(set(raw) - {f.name for f in fields(Configuration)})
-    if unknown:
-        raise ValueError(f"unknown in the configuration: {', '.join(unknown)}")
+    """Read configuration.json. Raises `TrainingError` naming what is unknown or wrong."""
+    try:
+        raw = json.loads(text)
+        unknown = sorted(set(raw) - {f.name for f in fields(Configuration)})
+        if unknown:
+            raise TrainingError(f"unknown in the configuration: {', '.join(unknown)}")
+        return _configuration(raw)
+    except TrainingError:
+        raise
+    except (ValueError, TypeError, AttributeError) as error:
+        raise TrainingError(f"the configuration cannot be read: {error}") from error
+
+
+def _configuration(raw: dict[str, Any]) -> Configuration:
     augmentation: dict[str, Any] = {
         k: tuple(v) if isinstance(v, list) else v for k, v in raw.pop("augmentation", {}).items()
     }

@@ -14,6 +14,7 @@ import scipy.ndimage as ndi
 from training.cases.case import CaseError
 from training.head_template import HeadTemplate, fit, head_template, overlap, overturned_match
 from training.scores import Float32, Mask
+from worker.errors import NoOverlap
 from worker.volume.geometry import Float64, Grid, Volume
 from worker.volume.head import head_mask
 from worker.volume.resample import coarser
@@ -56,7 +57,7 @@ def without_face(reference: Volume, lesions: Mask) -> Mask | None:
     template = head_template()
     try:
         transform = fit(template, reference)
-    except RuntimeError as error:
+    except NoOverlap as error:
         raise DefacingError("no head could be found in the image") from error
     _require_plausible(template, reference, transform)
     keep = behind_plane(template, reference.grid, transform)

@@ -19,9 +19,10 @@ from rich.progress import track
 
 from dicom_node.contract.slots import SequenceSlot
 from model.subsets import all_subsets, subset_name
-from training import figures
+from training import figures, out_folder
 from training.cases.case import CaseError
 from training.cases.challenge import SlotChoice
+from training.errors import TrainingError
 from training.prepare import KINDS, Patient, Source, open_source
 from training.scores import Float32, PatientScores, Roc, dice_threshold, roc, score, youden_threshold
 from training.statistics import sensitivity_by_size, summarise, table
@@ -170,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         run(given, Console())
-    except (CaseError, WorkerError) as error:
+    except (CaseError, TrainingError, WorkerError) as error:
         print(f"training.evaluate: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
@@ -179,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(given: argparse.Namespace, console: Console) -> None:
     """Evaluate as asked, print the table and write the report with its figures."""
     choice = SlotChoice(post=SequenceSlot(given.post_gd), use_pre=not given.without_pre)
+    out_folder.make(given.out)
     source = open_source(given.cases[0], Path(given.cases[1]), choice)
     predictor = Predictor(given.weights or default_weights())
     subsets = all_subsets() if given.all_subsets else None

@@ -18,6 +18,7 @@ from model.card import Card
 from model.checkpoint import CheckpointError, load, save
 from model.subsets import all_subsets, subset_name
 from training.cases.case import CaseError
+from training.errors import TrainingError
 from training.evaluate import RULES, SubsetResult, curves, evaluate, write_report
 from training.model_card import model_card
 from training.prepare import Patient, open_source
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         run(given)
-    except (CheckpointError, CaseError, WorkerError, ValueError) as error:
+    except (CheckpointError, CaseError, WorkerError, TrainingError) as error:
         print(f"training.export: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
@@ -97,7 +98,7 @@ def with_thresholds(card: Card, found: Mapping[str, float], rule: str) -> Card:
 def _nearest(flags: tuple[bool, ...], found: Mapping[str, float]) -> float:
     """The threshold of the calibrated subset with the fewest sequences more or less."""
     if not found:
-        raise ValueError("no validation patient has a lesion: thresholds cannot be calibrated")
+        raise TrainingError("no validation patient has a lesion: thresholds cannot be calibrated")
     by_name = {subset_name(other): other for other in all_subsets()}
     nearest = min(found, key=lambda name: (sum(a != b for a, b in zip(by_name[name], flags, strict=True)), name))
     return found[nearest]

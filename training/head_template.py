@@ -18,8 +18,10 @@ from scipy.spatial.transform import Rotation
 from training.cohort.anatomy import load_anatomy
 from training.cohort.tissues import BRAIN, Tissue
 from training.scores import Mask
+from worker.errors import NoOverlap
 from worker.volume.geometry import Float64, Grid, Volume
 from worker.volume.head import head_mask
+from worker.volume.mutual_information import MutualInformation
 from worker.volume.resample import coarser, resample
 
 SPACING_MM: Final = 2.0
@@ -73,7 +75,7 @@ _HALF_TURNS: Final = ((1.0, -1.0, -1.0, 1.0), (-1.0, 1.0, -1.0, 1.0), (-1.0, -1.
 _SMALLER = 0.9
 """ICBM152 is larger than most heads; from a template that is too large the search ends at the skull."""
 _VAULT_MM = 90.0
-_BINS, _SMALLEST_STEP_MM = 32, 0.02
+_SMALLEST_STEP_MM = 0.02
 _CEILING = 1.8
 """In medians of the head: fat and vessels are many times as bright as brain and would leave it few of the bins."""
 _OVERLAP_MM = 4.0
@@ -110,14 +112,14 @@ def head_template() -> HeadTemplate:
 
 
 def fit(template: HeadTemplate, patient: Volume) -> Float64:
-    """(4, 4) affine: LPS mm of the template -> LPS mm of the patient. RuntimeError where the two never overlap."""
+    """(4, 4) affine: LPS mm of the template -> LPS mm of the patient. Raises `NoOverlap`."""
     dull = _without_highlights(patient)
-    glance = _Search.at(template, template.around, dull, _GLANCE)
+    glance = _search(template, template.around, dull, _GLANCE)
     starts = sorted(_starts(template, dull), key=glance.value)[:_FOLLOWED]
-    close = _Search.at(template, template.close, dull, _GLANCE)
-    found = min((close.refine(start) for start in starts), key=close.value)
+    close = _search(template, template.close, dull, _GLANCE)
+    found = min((_refine(close, start) for start in starts), key=close.value)
     for stage in _STAGES:
-        found = _Search.at(template, template.close, dull, stage).refine(found)
+        found = _refine(_search(template, template.close, dull, stage), found)
     return _matrix(found)
 
 
@@ -126,7 +128,7 @@ def overturned_match(template: HeadTemplate, patient: Volume, transform: Float64
 
     Near 1 or below for a fit that went astray, or for a head that lies otherwise than its header says.
     """
-    search = _Search.at(template, template.close, _without_highlights(patient), _STAGES[-1])
+    search = _search(template, template.close, _without_highlights(patient), _STAGES[-1])
     centre = np.eye(4)
     centre[:3, 3] = template.image.grid.to_mm(np.argwhere(template.close).mean(axis=0))
     turned = [transform @ centre @ np.diag(signs) @ np.linalg.inv(centre) for signs in _HALF_TURNS]
@@ -146,45 +148,23 @@ def overlap(template: HeadTemplate, patient: Volume, transform: Float64) -> floa
     return float(2 * both / max(1, (own & region).sum() + (template.head & region).sum()))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Search:
+def _search(template: HeadTemplate, where: Mask, patient: Volume, stage: _Stage) -> MutualInformation:
     """The metric and the optimiser at one resolution."""
+    fixed = coarser(template.image, stage.spacing_mm)
+    look = resample(Volume(voxels=where.astype(np.float32), grid=template.image.grid), fixed.grid)
+    search = MutualInformation.within(look.voxels > 0.5, fixed, coarser(patient, stage.spacing_mm))
+    search.method.SetOptimizerAsRegularStepGradientDescent(
+        stage.step_mm, _SMALLEST_STEP_MM, stage.iterations, relaxationFactor=stage.relaxation
+    )
+    search.method.SetOptimizerScalesFromPhysicalShift()
+    return search
 
-    fixed: Any
-    moving: Any
-    method: Any
 
-    @classmethod
-    def at(cls, template: HeadTemplate, where: Mask, patient: Volume, stage: _Stage) -> "_Search":
-        fixed, moving = coarser(template.image, stage.spacing_mm), coarser(patient, stage.spacing_mm)
-        look = resample(Volume(voxels=where.astype(np.float32), grid=template.image.grid), fixed.grid)
-        still, region = fixed.to_sitk(), sitk.GetImageFromArray((look.voxels > 0.5).astype(np.uint8))
-        region.CopyInformation(still)
-        method = sitk.ImageRegistrationMethod()
-        method.SetNumberOfThreads(1)  # more would add up in another order each time
-        method.SetMetricAsMattesMutualInformation(_BINS)
-        method.SetMetricFixedMask(region)
-        method.SetInterpolator(sitk.sitkLinear)
-        method.SetOptimizerAsRegularStepGradientDescent(
-            stage.step_mm, _SMALLEST_STEP_MM, stage.iterations, relaxationFactor=stage.relaxation
-        )
-        method.SetOptimizerScalesFromPhysicalShift()
-        return cls(fixed=still, moving=moving.to_sitk(), method=method)
-
-    def value(self, transform: Any) -> float:
-        """Negative mutual information; infinite where the images do not overlap."""
-        self.method.SetInitialTransform(transform, False)
-        try:
-            return float(self.method.MetricEvaluate(self.fixed, self.moving))
-        except RuntimeError:
-            return float("inf")
-
-    def refine(self, transform: Any) -> Any:
-        """The optimum near a transform. Raises RuntimeError where the images do not overlap."""
-        found = sitk.AffineTransform(transform)
-        self.method.SetInitialTransform(found, True)
-        self.method.Execute(self.fixed, self.moving)
-        return found
+def _refine(search: MutualInformation, transform: Any) -> Any:
+    """The optimum near a transform. Raises `NoOverlap`."""
+    found = sitk.AffineTransform(transform)
+    search.follow(found)
+    return found
 
 
 def _starts(template: HeadTemplate, patient: Volume) -> list[Any]:
@@ -211,7 +191,7 @@ def _start(turn_degrees: tuple[float, float, float], pivot: Float64, to: Float64
 def _without_highlights(patient: Volume) -> Volume:
     head = head_mask(patient)
     if not head.any():
-        raise RuntimeError("nothing stands out from the background")
+        raise NoOverlap("nothing stands out from the background")
     ceiling = np.float32(_CEILING * np.median(patient.voxels[head]))
     return Volume(voxels=np.minimum(patient.voxels, ceiling), grid=patient.grid)
 

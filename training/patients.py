@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from model.channels import SEQUENCES
 from model.normalise import FOREGROUND_FRACTION, reference_intensity
+from training.errors import TrainingError
 
 VOXELS_A_LESION = 64
 """As many places of each lesion are kept to centre crops on."""
@@ -49,19 +50,22 @@ def patient_folders(folder: Path) -> list[Path]:
 
 
 def open_patients(folder: Path) -> list[Patient]:
-    """All patients under a folder, by name. Raises FileNotFoundError where there is none."""
+    """All patients under a folder, by name. Raises `TrainingError` where there is none."""
     found = patient_folders(folder)
     if not found:
-        raise FileNotFoundError(f"{folder} holds no patient: NAME/stack.npy and NAME/mask.npy are expected")
+        raise TrainingError(f"{folder} holds no patient: NAME/stack.npy and NAME/mask.npy are expected")
     return [open_patient(path) for path in found]
 
 
 def open_patient(folder: Path) -> Patient:
-    """Map one patient. What is slow to find (medians, lesions) is kept beside it in index.json for the next time."""
+    """Map one patient. What is slow to find (medians, lesions) is kept beside it in index.json for the next time.
+
+    Raises `TrainingError` where stack and mask do not belong together.
+    """
     stack = np.load(folder / "stack.npy", mmap_mode="r")
     mask = np.load(folder / "mask.npy", mmap_mode="r")
     if stack.shape[0] != len(SEQUENCES) or stack.shape[1:] != mask.shape:
-        raise ValueError(f"{folder}: stack {stack.shape} and mask {mask.shape} do not belong together")
+        raise TrainingError(f"{folder}: stack {stack.shape} and mask {mask.shape} do not belong together")
     brain = np.load(folder / "brain.npy", mmap_mode="r") if (folder / "brain.npy").exists() else None
     index = _index(folder, stack, mask)
     meta = json.loads((folder / "meta.json").read_text()) if (folder / "meta.json").exists() else {}

@@ -17,9 +17,11 @@ from rich.progress import track
 
 from dicom_node.contract.slots import REFERENCE_ORDER, SequenceSlot
 from model.channels import SIZE_PX, SLICE_SPACING_MM, SPACING_MM
+from training import out_folder
 from training.cases import brainmetshare, challenge
 from training.cases.case import Case, CaseError, load
 from training.deface import DefacingError, without_face
+from training.errors import TrainingError
 from training.scores import Float32, Mask
 from worker.volume.geometry import Float64, Grid, Volume
 from worker.volume.resample import IDENTITY, model_grid, resample, to_model_grid, to_native
@@ -197,10 +199,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     choice = challenge.SlotChoice(post=SequenceSlot(given.post_gd), use_pre=not given.without_pre)
     try:
+        out_folder.make(given.out)
         source = open_source(given.cases[0], Path(given.cases[1]), choice)
         patients = track(source, description="prepare", total=len(source.names))
         refused = [patient.name for patient in patients if not _written(patient, given.out, faceless=given.deface)]
-    except CaseError as error:
+    except (CaseError, TrainingError) as error:
         _say(str(error))
         return 2
     return 3 if refused else 0

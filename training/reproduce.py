@@ -15,13 +15,17 @@ from pathlib import Path
 
 from rich.progress import track
 
+from model.checkpoint import CheckpointError
 from model.subsets import all_subsets, subset_name
 from training import figures
+from training.cases.case import CaseError
 from training.cohort.anatomy import anatomy_files
+from training.errors import TrainingError
 from training.evaluate import RULES, SubsetResult, calibrate, curves, evaluate, mosaic_rows, write_report
 from training.prepare import open_source
 from training.scores import SIZE_CLASSES_MM, PatientScores, size_class_name
 from training.statistics import sensitivity_by_size, table
+from worker.errors import WorkerError
 from worker.inference.predict import Predictor
 
 WITHOUT_BRAVO = (False, True, True, True)
@@ -80,13 +84,15 @@ def run(study: Study, out: Path, anatomy: Path | None) -> None:
 def share_heads(anatomy: Path | None, out: Path) -> dict[str, Path]:
     """Divide the label maps of a folder into folders of links, so that no head both trains and tests: 70, 10, 20 %.
 
-    Empty without a folder: then all patients have nilearn's one head, deformed. Raises ValueError for fewer than three.
+    Empty without a folder: then all patients have nilearn's one head, deformed. `TrainingError` for fewer than three.
     """
     files = anatomy_files(anatomy)
     if not files:
         return {}
     if len(files) < 3:
-        raise ValueError(f"{anatomy} holds {len(files)} label maps; three are the least, as test heads must not train")
+        raise TrainingError(
+            f"{anatomy} holds {len(files)} label maps; three are the least, as test heads must not train"
+        )
     first, second = min(round(0.7 * len(files)), len(files) - 2), min(round(0.8 * len(files)), len(files) - 1)
     parts = {"train": files[:first], "validation": files[first:second], "test": files[second:]}
     for name, chosen in parts.items():
@@ -179,7 +185,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     study = replace(study, architecture=given.architecture or study.architecture, steps=given.steps or study.steps)
     try:
         run(study, given.out, given.anatomy)
-    except (subprocess.CalledProcessError, ValueError, FileNotFoundError) as error:
+    except (
+        subprocess.CalledProcessError,
+        CaseError,
+        CheckpointError,
+        FileNotFoundError,
+        TrainingError,
+        WorkerError,
+    ) as error:
         print(f"training.reproduce: a step failed ({error})", file=sys.stderr)  # noqa: T201
         return 1
     print(f"\n{(given.out / 'table.md').read_text()}")  # noqa: T201

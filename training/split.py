@@ -8,6 +8,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from training.errors import TrainingError
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
@@ -20,7 +22,7 @@ class Split:
     def __post_init__(self) -> None:
         names = [*self.train, *self.validation, *self.test]
         if len(names) != len(set(names)):
-            raise ValueError("a patient stands twice in the split")
+            raise TrainingError("a patient stands twice in the split")
 
 
 def split(
@@ -30,7 +32,7 @@ def split(
 
     With `train_site` its patients train and those of the other sites validate and test, in the proportion of the two
     numbers; without it the numbers are the shares of all patients that validate and test. At least one patient trains
-    and one validates. Raises ValueError where that cannot be.
+    and one validates. Raises `TrainingError` where that cannot be.
     """
     names = sorted(sites)
     random.Random(seed).shuffle(names)
@@ -48,5 +50,5 @@ def split(
             test=tuple(names[first : first + second]),
         )
     if not chosen.train or not chosen.validation:
-        raise ValueError(f"{len(names)} patients do not make a training and a validation set; two are the least")
+        raise TrainingError(f"{len(names)} patients do not make a training and a validation set; two are the least")
     return chosen

@@ -20,7 +20,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 from model.checkpoint import CheckpointError, load
 from model.network import ARCHITECTURES
+from training import out_folder
 from training.configuration import Configuration, comparator, from_json, to_json
+from training.errors import TrainingError
 from training.patients import Patient, open_patient, patient_folders
 from training.sampling import Batch, Steps
 from training.split import Split, split
@@ -51,11 +53,14 @@ class Place:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line. Exit code 2 with one plain line where the data or the options cannot be used."""
+    """Command line. Exit code 2 with one plain line where the data or the options cannot be used.
+
+    Any other fault keeps its trace: hours of training should not end in a line that says where nothing went wrong.
+    """
     given = _parser().parse_args(arguments)
     try:
         run(given)
-    except (ValueError, FileNotFoundError, CheckpointError) as error:
+    except (TrainingError, CheckpointError) as error:
         print(f"training.train: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
@@ -66,7 +71,7 @@ def run(given: argparse.Namespace) -> None:
     if given.threads:
         torch.set_num_threads(given.threads)
     place = _place(given.device)
-    given.out.mkdir(parents=True, exist_ok=True)
+    out_folder.make(given.out)
     configuration = _configuration(given)
     patients, chosen = _patients(given)
     if place.count > 1:
@@ -159,6 +164,8 @@ def _place(wish: str) -> Place:
     rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     cuda = wish == "cuda" or (wish == "auto" and torch.cuda.is_available())
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    if cuda and not torch.cuda.is_available():
+        raise TrainingError("--device cuda: torch finds no CUDA device here; --device auto takes what there is")
     if cuda:
         torch.cuda.set_device(device)
     if count > 1:
@@ -170,8 +177,8 @@ def _configuration(given: argparse.Namespace) -> Configuration:
     """The saved one of a run that goes on, else defaults, file and options, the later the stronger."""
     saved = given.out / "configuration.json"
     if (given.out / STATE_FILE).exists():
-        return from_json(saved.read_text())
-    base = from_json(given.configuration.read_text()) if given.configuration else Configuration()
+        return from_json(_text(saved))
+    base = from_json(_text(given.configuration)) if given.configuration else Configuration()
     if given.without_dropout:
         base = replace(base, **comparator())
     names = ("architecture", "steps", "batch", "crop_px", "learning_rate", "steps_per_epoch", "seed", "subset_law")
@@ -183,33 +190,63 @@ def _patients(given: argparse.Namespace) -> tuple[dict[str, Patient], Split]:
     patients = {folder.name: open_patient(folder) for data in given.data for folder in patient_folders(data)}
     count = sum(len(patient_folders(data)) for data in given.data)
     if count != len(patients):
-        raise ValueError("two folders of --data hold a patient of the same name: rename one")
+        raise TrainingError("two folders of --data hold a patient of the same name: rename one")
     trained = tuple(patients)
     for data in given.validate_on:
         patients |= {f"{data.name}/{folder.name}": open_patient(folder) for folder in patient_folders(data)}
     if len(patients) < 2:
         where = " ".join(str(data) for data in given.data)
-        raise ValueError(f"{where} holds {len(patients)} patients (NAME/stack.npy and mask.npy); two are the least")
+        raise TrainingError(f"{where} holds {len(patients)} patients (NAME/stack.npy and mask.npy); two are the least")
     saved = given.split or given.out / "split.json"
-    if saved.exists():
-        raw = json.loads(saved.read_text())
-        return patients, _known(Split(**{name: tuple(raw[name]) for name in ("train", "validation", "test")}), patients)
+    if given.split or saved.exists():
+        return patients, _known(_saved_split(saved), patients)
     if given.validate_on:
         return patients, Split(train=trained, validation=tuple(n for n in patients if n not in trained), test=())
     sites = {name: patient.site for name, patient in patients.items()}
     return patients, split(sites, validation=given.validation, test=given.test, train_site=given.train_site)
 
 
+def _saved_split(path: Path) -> Split:
+    text = _text(path)
+    try:
+        raw = json.loads(text)
+        return Split(**{name: tuple(raw[name]) for name in ("train", "validation", "test")})
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path} is no split (JSON with the lists train, validation and test)") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from error
+
+
 def _known(chosen: Split, patients: dict[str, Patient]) -> Split:
     missing = [name for name in (*chosen.train, *chosen.validation) if name not in patients]
     if missing:
-        raise ValueError(f"the split names patients that are not in --data or --validate-on: {', '.join(missing[:5])}")
+        raise TrainingError(
+            f"the split names patients that stand in no folder given: {', '.join(missing[:5])} (--data, --validate-on)"
+        )
     return chosen
 
 
 def _progress(*, disable: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, disable=disable)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share: 0 or more, and less than 1")
+    return share
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -228,16 +265,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--subset-law", choices=["uniform", "count", "bernoulli"], help=f"default {defaults.subset_law}"
     )
-    for name in ("steps", "batch", "crop_px", "steps_per_epoch", "seed"):
+    for name in ("steps", "batch", "crop_px", "steps_per_epoch"):
         option = "--" + name.replace("_", "-")
-        parser.add_argument(option, type=int, help=f"default {getattr(defaults, name)}")
+        parser.add_argument(option, type=_count, help=f"default {getattr(defaults, name)}")
+    parser.add_argument("--seed", type=int, help=f"default {defaults.seed}")
     parser.add_argument("--learning-rate", type=float, help=f"default {defaults.learning_rate}")
     parser.add_argument("--configuration", type=Path, help="configuration.json of another run, as a start")
     parser.add_argument("--start-from", type=Path, help="folder of weights to begin with")
     parser.add_argument("--split", type=Path, help="split.json (default: drawn, and saved in --out)")
     parser.add_argument("--train-site", default="", help="site that trains; the others validate and test")
-    parser.add_argument("--validation", type=float, default=0.1, help="share that validates (default .1)")
-    parser.add_argument("--test", type=float, default=0.0, help="share that is kept for the test (default 0)")
+    parser.add_argument("--validation", type=_share, default=0.1, help="share that validates (default .1)")
+    parser.add_argument("--test", type=_share, default=0.0, help="share that is kept for the test (default 0)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves them")
     parser.add_argument("--workers", type=int, default=1, help="processes that make batches (default 1)")

@@ -15,6 +15,7 @@ from model.card import Card
 from model.checkpoint import save
 from model.subsets import all_subsets, subset_name
 from training.configuration import Configuration
+from training.errors import TrainingError
 from training.patients import Patient
 from training.scores import Float32, Mask, roc
 from worker.inference.predict import Predictor
@@ -35,7 +36,7 @@ def validate(network: nn.Module, patients: Sequence[Patient], configuration: Con
         if curves:
             scores[subset_name(present)] = float(np.mean(curves, axis=0).max())
     if not scores:
-        raise ValueError("no validation patient has a lesion and the sequences of a validation subset")
+        raise TrainingError("no validation patient has a lesion and the sequences of a validation subset")
     return scores
 
 

@@ -1,12 +1,14 @@
 """`python -m worker --config quartet.toml`: the worker process. `quartet worker` and `quartet serve` start it."""
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
+from worker import logs
 from worker.errors import WorkerError
 from worker.settings import load
+
+_OURS = ("worker", "model", "dicom_node")
 
 
 def main() -> int:
@@ -17,14 +19,14 @@ def main() -> int:
         epilog="example: quartet worker --config /etc/quartet/quartet.toml",
     )
     parser.add_argument(
-        "--config", type=Path, required=True, help="quartet.toml; [worker], [storage] and [broker] are read"
+        "--config", type=Path, required=True, help="quartet.toml; [worker], [storage], [broker] and [logs] are read"
     )
     parser.add_argument("--check", action="store_true", help="check configuration and weights, then exit")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
     try:
         # Checking needs no broker: the embedded one runs only under `quartet serve`.
         environment = load(arguments.config, broker_url="redis://none" if arguments.check else None)
+        logs.configure(environment.logs)
         from worker import tasks  # heavy: torch and friends only once the configuration holds
         from worker.inference.predict import default_weights, verify_weights
 
@@ -33,9 +35,17 @@ def main() -> int:
             return 0
         tasks.serve(environment)
     except WorkerError as error:
-        print(f"quartet worker: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _unusable(str(error))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in _OURS:
+            raise  # a fault of ours, not of the installation
+        return _unusable(f"{error.name} is not installed here: pip install '.[worker]'")
     return 0
+
+
+def _unusable(why: str) -> int:
+    print(f"quartet worker: {why}", file=sys.stderr)  # noqa: T201
+    return 2
 
 
 if __name__ == "__main__":

@@ -104,9 +104,10 @@ def _outcome(
         return ended(OutcomeStatus.FAILED, f"took longer than {settings.soft_time_limit_s:.0f} s in {watch.now}", True)
     except MemoryError:
         return ended(OutcomeStatus.FAILED, f"out of memory in {watch.now}", True)
-    except OSError as error:
+    except OSError as error:  # of disk or network: it may pass; where it arose stands in the log
+        log.exception("The system refused something.", extra={"job": doorbell.job_id, "stage": watch.now})
         return ended(OutcomeStatus.FAILED, f"{watch.now}: {error.strerror or type(error).__name__}", True)
-    except Exception as error:
+    except Exception as error:  # the task boundary: whatever it was, the node must hear of it
         log.exception("An unforeseen fault.", extra={"job": doorbell.job_id, "stage": watch.now})
         return ended(OutcomeStatus.FAILED, f"unforeseen {type(error).__name__} in {watch.now}", True)
 

@@ -1,4 +1,4 @@
-"""The worker's part of quartet.toml: `[worker]`, and the storage root and broker it shares with the node.
+"""The worker's part of quartet.toml: `[worker]`, and the storage root, broker and logs it shares with the node.
 
 Read here and not through dicom_node.settings, as a worker's machine has no node installed. Unknown keys of `[worker]`
 are refused; the other sections are the node's business.
@@ -11,11 +11,14 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.errors import WorkerError
+from worker.logs import LogSettings
+
+Section = TypeVar("Section", bound=BaseModel)
 
 
 class WorkerSettingsError(WorkerError):
@@ -53,6 +56,7 @@ class WorkerEnvironment(BaseModel):
     storage_root: Path
     broker_url: str
     worker: WorkerSettings
+    logs: LogSettings = LogSettings()
 
 
 def load(path: Path, *, broker_url: str | None = None) -> WorkerEnvironment:
@@ -74,20 +78,25 @@ def load(path: Path, *, broker_url: str | None = None) -> WorkerEnvironment:
             f'{path}: a worker apart needs broker.url = "redis://..."; with the embedded broker use `quartet serve`'
         )
     root = raw.get("storage", {}).get("root", "/var/lib/quartet")
-    return WorkerEnvironment(storage_root=Path(root), broker_url=url, worker=parse(raw.get("worker", {}), str(path)))
+    return WorkerEnvironment(
+        storage_root=Path(root),
+        broker_url=url,
+        worker=_section(WorkerSettings, "worker", raw, path),
+        logs=_section(LogSettings, "logs", raw, path),
+    )
 
 
-def parse(raw: Mapping[str, Any], source: str) -> WorkerSettings:
-    """Check `[worker]`. Raises `WorkerSettingsError` with one line for every fault."""
+def _section(kind: type[Section], name: str, raw: Mapping[str, Any], source: Path) -> Section:
+    """Check one table. Raises `WorkerSettingsError` with one line for every fault."""
     try:
-        return WorkerSettings.model_validate(raw)
+        return kind.model_validate(raw.get(name, {}))
     except ValidationError as error:
-        lines = [_explain(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
+        lines = [_explain(name, fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
         raise WorkerSettingsError("\n".join([f"{source} cannot be used:", *(f"  {line}" for line in lines)])) from error
 
 
-def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    dotted = ".".join(["worker", *(str(part) for part in location)])
+def _explain(section: str, location: tuple[int | str, ...], kind: str, message: str) -> str:
+    dotted = ".".join([section, *(str(part) for part in location)])
     if kind != "extra_forbidden":
         return f"{dotted}: {message}"
     nearest = difflib.get_close_matches(str(location[-1]), list(WorkerSettings.model_fields), n=1, cutoff=0.5)

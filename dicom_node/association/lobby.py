@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _FAREWELL_S = 5.0
 _SWEEP_S = 0.5
+_COMPLAINT_S = 60.0
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Reception = Callable[[Guest, bytes], bytes | None]
@@ -51,23 +52,32 @@ class Lobby(threading.Thread):
         self._guests: OrderedDict[int, Guest] = OrderedDict()
         self._waker, self._woken = socket.socketpair()
         self._closing = threading.Event()
+        self._swept = time.monotonic()
+        self._complained = -_COMPLAINT_S
 
     def run(self) -> None:
         """The thread: never raises."""
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._woken, selectors.EVENT_READ)
-        swept = time.monotonic()
         while not self._closing.is_set():
-            for key, _ in self._selector.select(_SWEEP_S):
-                if key.fileobj is self._listener:
-                    self._admit()
-                elif key.fd in self._guests:
-                    self._attend(self._guests[key.fd])
-            if time.monotonic() - swept >= _SWEEP_S:
-                swept = time.monotonic()
-                self._sweep(swept)
+            try:
+                self._round()
+            except Exception:  # without this thread the node would be deaf, and look alive
+                log.exception("A round of the lobby failed; it goes on.", extra={"action": "accept"})
+                self._closing.wait(_SWEEP_S)
         self._shut()
+
+    def _round(self) -> None:
+        for key, _ in self._selector.select(_SWEEP_S):
+            if key.fileobj is self._listener:
+                self._admit()
+            elif key.fd in self._guests:
+                self._attend(self._guests[key.fd])
+        now = time.monotonic()
+        if now - self._swept >= _SWEEP_S:
+            self._swept = now
+            self._sweep(now)
 
     def close(self) -> None:
         """Take no more connections and send the waiting ones away. Returns when it is done."""
@@ -83,19 +93,30 @@ class Lobby(threading.Thread):
                 connection, address = self._listener.accept()
             except BlockingIOError:
                 return
-            except OSError as error:
-                if error.errno in _NO_DESCRIPTORS and not self._send_oldest_away():
-                    time.sleep(_SWEEP_S / 10)
+            except OSError as error:  # the peer left before we took it, or there is no room for it
+                if error.errno in _NO_DESCRIPTORS:
+                    self._complain(error)
+                    if not self._send_oldest_away():
+                        time.sleep(_SWEEP_S / 10)
                 return
             if len(self._guests) >= self._capacity:
                 self._send_oldest_away()
             try:
                 guest = Guest(connection, str(address[0]), self._tls, time.monotonic() + self._patience_s)
-            except (OSError, ValueError):
+            except (OSError, ValueError):  # the peer left before TLS could begin
                 connection.close()
                 continue
             self._guests[guest.connection.fileno()] = guest
             self._selector.register(guest.connection, guest.wants)
+
+    def _complain(self, error: OSError) -> None:
+        """Say that connections cannot be taken; once a minute, as more and more of them come."""
+        if time.monotonic() - self._complained >= _COMPLAINT_S:
+            self._complained = time.monotonic()
+            reason = error.strerror or type(error).__name__
+            log.error(
+                "Connections cannot be taken: %s", reason, extra={"action": "accept", "waiting": len(self._guests)}
+            )
 
     def _attend(self, guest: Guest) -> None:
         wanted = guest.wants

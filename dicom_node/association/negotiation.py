@@ -75,8 +75,8 @@ def decode(pdu: bytes) -> AssociationRequest:
                 if isinstance(item, SCP_SCU_RoleSelectionNegotiation)
             },
         )
-    except Exception as error:  # whatever pynetdicom stumbles over is the peer's fault
-        raise ProtocolViolation("an association request that cannot be read") from error
+    except Exception as error:  # pynetdicom raises anything on damaged bytes; the kind tells it from a fault of ours
+        raise ProtocolViolation(f"an association request that cannot be read ({type(error).__name__})") from error
 
 
 def accept(

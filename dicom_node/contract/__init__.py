@@ -1,1 +1,1 @@
-"""What node and worker agree on: slots, messages and the job folder. Standard library only; both sides import it."""
+"""What node and worker agree on: slots, messages, the job folder, the form of a log line. Standard library only."""

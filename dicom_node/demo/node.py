@@ -42,6 +42,7 @@ class DemoNode:
             self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
+            self._process.wait()
 
     def check(self) -> None:
         """Raises `DemoError` with the node's own last words where it has ended."""

@@ -45,8 +45,16 @@ class DemoOptions:
 
 
 def run(options: DemoOptions, console: Console) -> int:
-    """Run the demo. Gives 0 when SEG and SR came and at least one planted lesion was found, else 1."""
-    options.out.mkdir(parents=True, exist_ok=True)
+    """Run the demo. Gives 0 when SEG and SR came and at least one planted lesion was found, else 1.
+
+    Raises `DemoError`.
+    """
+    if set(options.without) == set(SequenceSlot):
+        raise DemoError("--without leaves no sequence: keep at least one of them")
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoError(f"--out {options.out} cannot be made: {error.strerror}") from error
     with tempfile.TemporaryDirectory(prefix="quartet-demo-") as folder, DemoScreen(console) as screen:
         work = Path(folder)
         seconds: dict[str, float] = {}

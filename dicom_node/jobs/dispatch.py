@@ -7,7 +7,7 @@ rings and outcomes may be doubled without harm (design, invariants 2 to 4).
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from dicom_node.catalog import jobs, studies
@@ -23,6 +23,9 @@ from dicom_node.study.states import StudyEvent
 
 log = logging.getLogger(__name__)
 
+PAUSE_AFTER_FAULT = timedelta(seconds=60)
+"""A job that could not be looked at is tried again after so long."""
+
 
 @dataclass(slots=True)
 class Dispatcher:
@@ -35,27 +38,47 @@ class Dispatcher:
     destinations: Sequence[DestinationSettings]
     _distrusted: set[str] = field(default_factory=set)
     """Failed jobs whose outcome was looked at and cannot be trusted: not looked at again."""
+    _paused: dict[str, datetime] = field(default_factory=dict)
+    """Job -> when to look at it again after a fault."""
 
     def dispatch(self, now: datetime) -> None:
-        """One round over all open jobs. A fault with one job is logged and does not stop the others.
+        """One round over all open jobs. A fault with one is logged, shown as its study's reason, and stops no other.
 
         Raises `CatalogError`. After the first ring that no broker took, this round rings no more.
         """
         with self.database.read() as connection:
             owed = [*jobs.open_jobs(connection), *jobs.failed_jobs(connection)]
         broker_answers = True
+        ids = {job.id for job in owed}
+        self._paused = {key: until for key, until in self._paused.items() if key in ids}
         for job in owed:
             if job.state is JobState.FAILED and job.id in self._distrusted:
                 continue
+            if job.id in self._paused and now < self._paused[job.id]:
+                continue
             try:
-                broker_answers = self._look_at(job, now, may_ring=broker_answers)
+                broker_answers = self._attend(job, now, may_ring=broker_answers)
             except CatalogError:
                 raise
-            except MessageError as error:
-                self._distrusted.add(job.id)
-                self._give_up(job, str(error), now)
-            except Exception:
-                log.exception("A job could not be looked at; the others go on.", extra={"job": job.id})
+            except Exception as fault:  # one job's fault; the others are owed too
+                self._pause(job, fault, now)
+
+    def _pause(self, job: Job, fault: Exception, now: datetime) -> None:
+        log.exception("A job could not be looked at; the others go on.", extra={"job": job.id})
+        self._paused[job.id] = now + PAUSE_AFTER_FAULT
+        if job.state is JobState.OPEN:
+            reason = f"its job could not be looked at ({type(fault).__name__}); see the log"
+            with self.database.write() as connection:
+                studies.remark(connection, job.study_id, reason)
+
+    def _attend(self, job: Job, now: datetime, *, may_ring: bool) -> bool:
+        """As `_look_at`; a job whose words cannot be read is given up."""
+        try:
+            return self._look_at(job, now, may_ring=may_ring)
+        except MessageError as error:
+            self._distrusted.add(job.id)
+            self._give_up(job, str(error), now)
+            return may_ring
 
     def _look_at(self, job: Job, now: datetime, *, may_ring: bool) -> bool:
         """Gives whether the broker may be asked again."""

@@ -101,7 +101,7 @@ class Draft:
         """Forget the object and what lies of it on disk. Harmless after `commit`."""
         self._memory = bytearray()
         if self._map is not None:
-            with contextlib.suppress(BufferError):
+            with contextlib.suppress(BufferError):  # whoever still looks at `content` holds it; it ends with the view
                 self._map.close()
             self._map = None
         if self._file is not None:

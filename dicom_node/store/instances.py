@@ -9,6 +9,7 @@ Called by the receiver (write) and at start (prepare). Files are named by our ow
 """
 
 import fcntl
+import logging
 import os
 from pathlib import Path
 from uuid import uuid4
@@ -20,6 +21,8 @@ from dicom_node.store.draft import INCOMING, INSTANCES, Draft
 from dicom_node.store.elements import Buffer
 from dicom_node.store.errors import StoreFull, StoreUnusable
 from dicom_node.store.file_meta import FileMeta
+
+log = logging.getLogger(__name__)
 
 QUARANTINE = "quarantine"
 
@@ -65,15 +68,16 @@ class InstanceStore:
         return status.f_bavail * status.f_frsize
 
     def has_room(self) -> bool:
-        """More than the reserve is free. A root that cannot be reached has no room."""
+        """More than the reserve is free. A root that cannot be reached has no room, and the log says so."""
         try:
             return self.free_bytes() > self.reserve_bytes
-        except StoreError:
+        except StoreError as error:
+            log.error("No room is known of: %s", error, extra={"action": "store"})
             return False
 
     def draft(self, meta: FileMeta) -> Draft:
-        """Begin an object. Raises `StoreFull` where the reserve is reached."""
-        if not self.has_room():
+        """Begin an object. Raises `StoreFull` where the reserve is reached, `StoreError` where the root is away."""
+        if self.free_bytes() <= self.reserve_bytes:
             raise StoreFull("the free space of the storage root is down to the reserve")
         return Draft(self.root, meta)
 

@@ -146,6 +146,24 @@ def test_every_command_and_target_that_a_page_names_exists(page: Path) -> None:
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
 
 
+@pytest.mark.parametrize("page", PAGES[:2], ids=lambda path: path.name)
+def test_every_file_and_folder_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"`((?:tests|deploy|dicom_node|worker|model|training|\.ci)/[\w./-]+)`", page.read_text())
+    modules = re.findall(r"python -m ([\w.]+)", page.read_text())
+    assert named or modules
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    homes = {name: ROOT.joinpath(*name.split(".")) for name in modules}
+    assert [
+        n for n, p in homes.items() if not p.with_suffix(".py").is_file() and not (p / "__main__.py").is_file()
+    ] == []
+
+
+def test_there_are_units_and_manifests() -> None:
+    """The tests that go through them would pass on none."""
+    assert UNITS
+    assert list((DEPLOY / "kubernetes").glob("*.yaml"))
+
+
 def test_no_page_speaks_of_web_pages_that_do_not_exist() -> None:
     """The node has no pages of its own yet."""
     for page in PAGES:

@@ -38,12 +38,17 @@ def read_measurements(sr: Path, folder: Path) -> dict[str, Any]:
 
 
 def dciodvfy(path: Path) -> set[str]:
-    """What dciodvfy says of a file, without the line that only names the IOD. DCMTK and dicom3tools print to stderr."""
+    """What dciodvfy says of a file, without the line that only names the IOD. DCMTK and dicom3tools print to stderr.
+
+    Without that line it has judged nothing: it could not read the file, or knows no such object.
+    """
     done = subprocess.run(
         [_debian("dciodvfy", "dicom3tools"), "-new", path], capture_output=True, text=True, check=False
     )
     lines = (done.stdout + done.stderr).splitlines()
-    return {line.strip() for line in lines if line.startswith(("Error", "Warning"))}
+    said = {line.strip() for line in lines if line.startswith(("Error", "Warning"))}
+    assert len(lines) > len(said), f"dciodvfy did not judge {path.name}: {lines}"
+    return said
 
 
 def dcm2json(path: Path) -> dict[str, Any]:

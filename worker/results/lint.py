@@ -35,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say("quartet lint: give the files to judge, or --rules; --help shows an example", sys.stderr)
         return 2
     try:
-        datasets = [dcmread(path) for path in _files(options.files)]
-        display = [dcmread(path, stop_before_pixels=True) for path in _files(options.display)]
-    except (OSError, InvalidDicomError) as error:
+        datasets = [_read(path) for path in _files(options.files)]
+        display = [_read(path, stop_before_pixels=True) for path in _files(options.display)]
+    except _UnreadableError as error:
         _say(f"quartet lint: {error}", sys.stderr)
         return 2
     return _report(datasets, display, strict=options.strict)
@@ -51,6 +51,19 @@ def _report(datasets: Sequence[Dataset], display: Sequence[Dataset], *, strict: 
     notes = len(findings) - held
     _say(f"{_count(len(datasets), 'file')}, {_count(held, 'finding')}, {_count(notes, 'note')}")
     return 1 if held or (strict and notes) else 0
+
+
+class _UnreadableError(Exception):
+    """A file cannot be judged; the text names it."""
+
+
+def _read(path: Path, *, stop_before_pixels: bool = False) -> Dataset:
+    try:
+        return dcmread(path, stop_before_pixels=stop_before_pixels)
+    except OSError as error:
+        raise _UnreadableError(f"{path} cannot be read: {error.strerror or type(error).__name__}") from error
+    except InvalidDicomError as error:
+        raise _UnreadableError(f"{path} is no DICOM file") from error
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

@@ -1,7 +1,7 @@
 """Rigid co-registration of one series to the reference (paper, Methods; times and errors: tests/bench/registration.py).
 
 Called by the pipeline for each series but the reference. Mattes mutual information, coarse to fine, both images first
-resampled to a few millimetres. Deterministic: seeded samples, one thread in the metric. Whether the result can be
+resampled to a few millimetres. Deterministic: seeded samples, one thread. Whether the result can be
 trusted is trust.py's question, not this one's.
 """
 
@@ -16,15 +16,16 @@ import scipy.ndimage as ndi
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from worker.errors import NoOverlap
 from worker.volume.alignment import Alignment
 from worker.volume.geometry import Float64, Volume
 from worker.volume.head import head_mask
+from worker.volume.mutual_information import MutualInformation
 from worker.volume.resample import coarser, resample
 from worker.volume.trust import check
 
 __all__ = ["QUICK", "THOROUGH", "Alignment", "Plan", "check", "register"]
 
-_BINS = 32
 _MARGIN_MM = 10.0
 """The metric looks at the head and so far around it, so that the edge of the head aligns too."""
 _TURNS_DEGREES = tuple(product((-20.0, 0.0, 20.0), (-15.0, 0.0, 15.0), (-20.0, 0.0, 20.0)))
@@ -79,10 +80,10 @@ def register(fixed: Volume, moving: Volume, *, seed: int, plan: Plan = QUICK) ->
     finest = [coarser(volume, plan.stages[-1].spacing_mm) for volume in (fixed, moving)]
     masks = [head_mask(volume) for volume in finest]
     centres = [_centre(volume, mask) for volume, mask in zip(finest, masks, strict=True)]
-    searches = [_Search.at(stage, finest, masks[0], seed) for stage in plan.stages]
+    searches = [_search(stage, finest, masks[0], seed) for stage in plan.stages]
     value, transform = _coarse(searches[0], centres, plan.followed)
     for search in searches[1:]:
-        value, transform = search.refine(transform)
+        value, transform = _refine(search, transform)
     matrix = _matrix(transform)
     return Alignment(
         transform=matrix,
@@ -95,58 +96,36 @@ _Found = tuple[float, Any]
 """Metric (negative mutual information) and the transform that gives it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Search:
+def _search(stage: _Stage, finest: list[Volume], mask: NDArray[np.bool_], seed: int) -> MutualInformation:
     """The metric and the optimiser at one stage."""
-
-    fixed: Any
-    moving: Any
-    method: Any
-
-    @classmethod
-    def at(cls, stage: _Stage, finest: list[Volume], mask: NDArray[np.bool_], seed: int) -> "_Search":
-        fixed, moving = (coarser(volume, stage.spacing_mm).to_sitk() for volume in finest)
-        look = resample(Volume(voxels=mask.astype(np.float32), grid=finest[0].grid), Volume.from_sitk(fixed).grid)
-        around = [max(1, round(_MARGIN_MM / s)) for s in reversed(look.grid.spacing_mm_xyz)]
-        near = ndi.maximum_filter(look.voxels > 0.5, size=[2 * n + 1 for n in around]).astype(np.uint8)
-        region = sitk.GetImageFromArray(near)
-        region.CopyInformation(fixed)
-        method = sitk.ImageRegistrationMethod()
-        method.SetNumberOfThreads(1)  # more would add up in another order each time
-        method.SetMetricAsMattesMutualInformation(_BINS)
-        method.SetMetricFixedMask(region)
-        method.SetMetricSamplingStrategy(method.REGULAR)
-        method.SetMetricSamplingPercentage(min(1.0, stage.samples / max(1, int(near.sum()))), seed)
-        method.SetInterpolator(sitk.sitkLinear)
-        method.SetOptimizerAsPowell(stage.iterations, 20, stage.step_mm, stage.tolerance_mm, 1e-5)
-        method.SetOptimizerScalesFromPhysicalShift()
-        return cls(fixed=fixed, moving=moving, method=method)
-
-    def value(self, transform: Any) -> float:
-        """The metric as it stands; infinite where the images do not overlap."""
-        self.method.SetInitialTransform(transform, False)
-        try:
-            return float(self.method.MetricEvaluate(self.fixed, self.moving))
-        except RuntimeError:  # too few samples fall inside the moving image
-            return float("inf")
-
-    def refine(self, transform: Any) -> _Found:
-        """Follow the metric from `transform` to its optimum nearby. The start comes back where nothing overlaps."""
-        found = sitk.Euler3DTransform(transform)
-        self.method.SetInitialTransform(found, True)
-        try:
-            self.method.Execute(self.fixed, self.moving)
-        except RuntimeError:
-            return float("inf"), transform
-        return float(self.method.GetMetricValue()), found
+    fixed, moving = (coarser(volume, stage.spacing_mm) for volume in finest)
+    look = resample(Volume(voxels=mask.astype(np.float32), grid=finest[0].grid), fixed.grid)
+    around = [max(1, round(_MARGIN_MM / s)) for s in reversed(look.grid.spacing_mm_xyz)]
+    near = ndi.maximum_filter(look.voxels > 0.5, size=[2 * n + 1 for n in around])
+    search = MutualInformation.within(near, fixed, moving)
+    method = search.method
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    method.SetMetricSamplingPercentage(min(1.0, stage.samples / max(1, int(near.sum()))), seed)
+    method.SetOptimizerAsPowell(stage.iterations, 20, stage.step_mm, stage.tolerance_mm, 1e-5)
+    method.SetOptimizerScalesFromPhysicalShift()
+    return search
 
 
-def _coarse(search: _Search, centres: list[Float64], followed: int) -> _Found:
+def _refine(search: MutualInformation, transform: Any) -> _Found:
+    """Follow the metric from `transform` to its optimum nearby. The start comes back where nothing overlaps."""
+    found = sitk.Euler3DTransform(transform)
+    try:
+        return search.follow(found), found
+    except NoOverlap:
+        return float("inf"), transform
+
+
+def _coarse(search: MutualInformation, centres: list[Float64], followed: int) -> _Found:
     """The best of all starts, after the most promising were followed."""
     as_it_stands = _start(np.zeros(3), (0.0, 0.0, 0.0), centres[0])
     turned = [_start(centres[1] - centres[0], turn, centres[0]) for turn in _TURNS_DEGREES]
     starts = [as_it_stands, *sorted(turned, key=search.value)[:followed]]
-    return min((search.refine(start) for start in starts), key=lambda found: found[0])
+    return min((_refine(search, start) for start in starts), key=lambda found: found[0])
 
 
 def _start(shift_mm: Float64, turn_degrees: tuple[float, ...], centre: Float64) -> Any:

@@ -9,6 +9,7 @@ import typer
 
 from dicom_node import cli
 from dicom_node.catalog.database import CatalogDamaged, CatalogLocked, CatalogUnusable
+from dicom_node.contract.slots import SequenceSlot
 from dicom_node.errors import NodeError, SettingsError
 from dicom_node.store.errors import StoreUnusable
 
@@ -35,6 +36,12 @@ def test_each_command_has_help_and_an_example_that_begins_with_it(command: str) 
         group = group.commands[word]  # type: ignore[attr-defined]
     assert group.help
     assert str(group.epilog).startswith(f"example: quartet {command}")
+
+
+def test_the_groups_have_an_example_too() -> None:
+    group = typer.main.get_command(cli.app)
+    assert str(group.epilog).startswith("example: quartet ")
+    assert str(group.commands["config"].epilog).startswith("example: quartet config ")  # type: ignore[attr-defined]
 
 
 def test_help_of_the_whole_lists_the_commands() -> None:
@@ -64,6 +71,27 @@ def test_the_exit_code_tells_whether_to_start_again(
         cli.main()
     assert ended.value.code == code
     assert capsys.readouterr().err == "quartet: x\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([word for slot in SequenceSlot for word in ("--without", slot.value)], "leaves no sequence"),
+        (["--out", "file/demo"], "--out file/demo cannot be made: Not a directory"),
+    ],
+)
+def test_a_demo_that_cannot_be_is_one_plain_line(
+    words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(sys, "argv", ["quartet", "demo", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert told in said
+    assert said.count("\n") == 1
 
 
 def test_a_database_that_is_away_is_worth_another_try(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.dicom_objects import encoded, mr_series
+from support.log_state import log_state_kept
 from support.raw_peer import RawPeer, p_data
 from support.receiving import running
 
@@ -18,12 +19,8 @@ CANARY = "ZZCANARY"
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
+    with log_state_kept():
+        yield
 
 
 def test_json_lines_hold_sentence_and_facts(capsys: pytest.CaptureFixture[str]) -> None:

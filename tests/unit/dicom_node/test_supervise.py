@@ -66,6 +66,8 @@ def test_a_part_that_does_not_drain_is_ended(tmp_path: Path) -> None:
     stop.set()
     runner.join(15)
     assert not runner.is_alive()
+    assert child.process is not None
+    assert child.process.poll() == -signal.SIGKILL
 
 
 def test_the_pause_before_a_restart_grows_and_is_bounded() -> None:

@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-from support.patients import write_patient
 
 from model.checkpoint import load
 from model.input_dropout import SubsetLaw
@@ -16,23 +15,8 @@ from training.sampling import Steps
 from training.step import Learner, learning_rate
 from training.train import main
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SMALL = ["--batch", "2", "--crop-px", "32", "--steps-per-epoch", "2", "--device", "cpu", "--workers", "0"]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("patients")
-    for seed in (1, 2):
-        write_patient(folder, seed, slices=6)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_one_batch_can_be_learned_by_heart(data):
@@ -109,6 +93,50 @@ def test_two_folders_with_one_name_are_refused(data, tmp_path, capsys):
 def test_no_patients_is_one_plain_line(tmp_path, capsys):
     assert main(["--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert "two are the least" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--configuration", "none.json"], "none.json cannot be read: No such file or directory"),
+        (["--configuration", "wrong.json"], "the configuration cannot be read"),
+        (["--split", "none.json"], "none.json cannot be read: No such file or directory"),
+        (["--split", "wrong.json"], "wrong.json is no split"),
+        (["--out", "wrong.json/run"], "cannot be made: Not a directory"),
+    ],
+)
+def test_what_cannot_be_read_is_one_plain_line(data, tmp_path, monkeypatch, capsys, options, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wrong.json").write_text("[1]")
+    assert main(["--data", str(data), "--out", "run", *SMALL, "--steps", "2", *options]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_one_plain_line(data, tmp_path, capsys):
+    assert main(["--data", str(data), "--out", str(tmp_path), "--device", "cuda"]) == 2
+    assert "torch finds no CUDA device here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--steps", "0"], ["--batch", "-2"], ["--crop-px", "x"], ["--validation", "1.5"]])
+def test_a_number_that_cannot_be_is_named(tmp_path, capsys, option):
+    with pytest.raises(SystemExit) as ended:
+        main(["--data", str(tmp_path), "--out", str(tmp_path), *option])
+    assert ended.value.code == 2
+    assert f"argument {option[0]}" in capsys.readouterr().err
+
+
+def test_a_fault_of_ours_keeps_its_trace(data, tmp_path, monkeypatch):
+    """As one plain line a ValueError of numpy, hours into a run, would say neither what nor where."""
+
+    def learn(*_: object) -> float:
+        raise ValueError("operands could not be broadcast together")
+
+    monkeypatch.setattr(Learner, "learn", learn)
+    with pytest.raises(ValueError, match="broadcast"):
+        main(["--data", str(data), "--out", str(tmp_path), "--validation", ".5", *SMALL, "--steps", "2"])
 
 
 def test_a_configuration_survives_its_file():

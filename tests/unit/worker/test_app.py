@@ -1,5 +1,8 @@
 """The Celery settings of the worker are those that were measured (facts on Celery 5.7 and Redis 7)."""
 
+import subprocess
+import sys
+from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
@@ -41,3 +44,16 @@ def test_a_child_may_take_minutes_to_load_its_model(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(TaskPool, "Pool", lambda *_, **options: given.update(options) or MagicMock())
     TaskPool(limit=1, app=make_app("redis://127.0.0.1:1/0"), threads=False).on_start()
     assert given["proc_alive_timeout"] == CHILD_START_S >= 300
+
+
+def test_a_machine_without_the_worker_extra_is_told_so(tmp_path: Path) -> None:
+    config = tmp_path / "quartet.toml"
+    config.touch()
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        f"sys.argv = ['worker', '--config', {str(config)!r}, '--check']\n"
+        "from worker.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "quartet worker: torch is not installed here: pip install '.[worker]'\n"

@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+from collections.abc import Callable
 from io import BytesIO
 
 import pytest
@@ -64,6 +65,35 @@ def test_random_bytes_are_read_or_refused(data: bytes) -> None:
     ):
         with contextlib.suppress(ProtocolViolation):
             act()
+
+
+WHOLE: dict[str, tuple[Callable[[bytes], object], bytes]] = {
+    "command set": (command_set.decode, store_command(MRImageStorage, "1.2.3")),
+    "association request": (negotiation.decode, association_request(scp_role_of=MRImageStorage)),
+    "fragments": (
+        lambda data: list(pdu.fragments(memoryview(data))),
+        2 * p_data(b"abc", is_command=True, is_last=False)[6:],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_these_bytes_are_read_whole(name: str) -> None:
+    read, data = WHOLE[name]
+    assert read(data)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_altered_bytes_are_read_or_refused(name: str, data: st.DataObject) -> None:
+    """Random bytes fall at the first check; these get as far as a peer's real faults do."""
+    read, whole = WHOLE[name]
+    altered = bytearray(whole)
+    for at, value in data.draw(st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=4)):
+        altered[at] = value
+    with contextlib.suppress(ProtocolViolation):
+        read(bytes(altered))
 
 
 @pytest.mark.parametrize("maximum_length", [0, 16, 64, 16384])

@@ -16,6 +16,7 @@ from dicom_node.catalog.jobs import JobState
 from dicom_node.contract.job_folder import JobFolder
 from dicom_node.contract.messages import Doorbell, OutcomeStatus, Progress
 from dicom_node.contract.slots import SequenceSlot
+from dicom_node.jobs.dispatch import Dispatcher
 from dicom_node.settings import JobSettings
 from dicom_node.study.states import StudyState
 
@@ -247,7 +248,54 @@ def test_one_bad_job_stops_no_other(sqlite: Database, tmp_path: Path) -> None:
     node.run(rung[1])
     node.step(1)
     node.step(1)
-    # Then it is done
+    # Then it is done, and the bad one says why it waits
+    assert {line.state: line.reason for line in node.list()} == {
+        StudyState.DONE: "",
+        StudyState.QUEUED: "its job could not be looked at (FileExistsError); see the log",
+    }
+
+
+def test_a_job_that_cannot_be_looked_at_is_tried_once_a_minute_until_it_can(
+    sqlite: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A round comes twice a second: the log would be full of one fault."""
+    node = queued(sqlite, tmp_path)
+    place = folder(node).path
+    shutil.rmtree(place)
+    place.write_text("in the way")
+    for _ in range(59):
+        node.step(1)
+    assert caplog.text.count("A job could not be looked at") == 1
+    node.step(2)
+    assert caplog.text.count("A job could not be looked at") == 2
+    place.unlink()
+    bells(node)
+    node.step(60)
+    node.work()
+    node.step(1)
+    assert (node.show().line.state, node.show().line.reason) == (StudyState.DONE, "")
+
+
+def test_a_job_that_cannot_even_be_given_up_stops_no_other(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two jobs that are done, the first with words that cannot be read
+    node = NodeRoom(sqlite, tmp_path)
+    for study in ("1", "2"):
+        node.send(received_series(SequenceSlot.BRAVO, study=study))
+    node.settle()
+    first, second = bells(node)
+    node.run(first)
+    node.run(second)
+    (JobFolder(tmp_path, first.job_id).outcome / "outcome.json").write_text("{")
+
+    # When giving it up fails too
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Dispatcher, "_give_up", fails)
+    node.step(1)
+    # Then the second one is done
     assert sorted(line.state for line in node.list()) == [StudyState.DONE, StudyState.QUEUED]
 
 

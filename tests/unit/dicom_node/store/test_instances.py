@@ -8,6 +8,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 from support.dicom_objects import encoded, mr_series
 
+from dicom_node.errors import StoreError
 from dicom_node.store import adopt, file_meta
 from dicom_node.store.draft import SPILL_BYTES
 from dicom_node.store.errors import ObjectUnreadable, StoreFull
@@ -72,7 +73,16 @@ def test_the_reserve_keeps_objects_out(tmp_path: Path) -> None:
     assert not store.has_room()
     with pytest.raises(StoreFull):
         store.draft(meta_of(mr_series()[0]))
-    assert not InstanceStore(tmp_path / "absent", 0).has_room()
+
+
+def test_a_root_that_is_gone_is_not_called_full(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An unmounted share: whoever reads the log should look for the mount, not for what to delete."""
+    store = InstanceStore(tmp_path / "absent", 0)
+    with pytest.raises(StoreError, match="cannot be reached: No such file") as caught:
+        store.draft(meta_of(mr_series()[0]))
+    assert not isinstance(caught.value, StoreFull)
+    assert not store.has_room()
+    assert "the storage root cannot be reached: No such file or directory" in caplog.text
 
 
 def test_file_meta_comes_back(store: InstanceStore) -> None:

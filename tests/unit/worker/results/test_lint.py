@@ -43,11 +43,15 @@ def test_a_note_fails_only_where_it_is_asked_to(result: Path, capsys: pytest.Cap
 
 
 def test_what_is_no_dicom_file_is_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "note.txt").write_text("no DICOM")
-    assert main([str(tmp_path / "note.txt")]) == 2
-    assert main([str(tmp_path / "missing.dcm")]) == 2
-    assert main([]) == 2
-    assert "quartet lint: " in capsys.readouterr().err
+    note, missing = tmp_path / "note.txt", tmp_path / "missing.dcm"
+    note.write_text("no DICOM")
+    for files, words in (
+        ([note], f"{note} is no DICOM file"),
+        ([missing], f"{missing} cannot be read: No such file or directory"),
+        ([], "give the files to judge, or --rules; --help shows an example"),
+    ):
+        assert main([str(file) for file in files]) == 2
+        assert capsys.readouterr().err == f"quartet lint: {words}\n"
 
 
 def test_the_rules_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:

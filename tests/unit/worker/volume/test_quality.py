@@ -48,10 +48,11 @@ def test_real_gliomas_without_skull_pass() -> None:
     folder = shared_data("real")
     if folder is None:
         pytest.skip("shared/data/real is not beside this repository")
-    for path in sorted(folder.glob("*/*.nii.gz")):
-        if "_seg" not in path.name:
-            image = nibabel.load(path)
-            require_brain(Volume.from_ras(np.asarray(image.dataobj, dtype=np.float32), image.affine))
+    paths = [path for path in sorted(folder.glob("*/*.nii.gz")) if "_seg" not in path.name]
+    assert paths
+    for path in paths:
+        image = nibabel.load(path)
+        require_brain(Volume.from_ras(np.asarray(image.dataobj, dtype=np.float32), image.affine))
 
 
 def body(inside: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray], noise: float = 0.02) -> Volume:
