@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -184,15 +185,17 @@ def run(given: argparse.Namespace, console: Console) -> None:
     source = open_source(given.cases[0], Path(given.cases[1]), choice)
     predictor = Predictor(given.weights or default_weights())
     subsets = all_subsets() if given.all_subsets else None
-    thresholds: dict[str, float] = {}
-    if given.calibrate:
-        validation = open_source(given.calibrate[0], Path(given.calibrate[1]), choice)
-        thresholds = calibrate(
-            predictor, _shown(validation, "calibrate", console), subsets or all_subsets(), given.rule
-        )
+    validation = open_source(given.calibrate[0], Path(given.calibrate[1]), choice) if given.calibrate else None
 
+    @cache
     def threshold(present: Present) -> float:
-        return thresholds.get(subset_name(present), predictor.identity(present).threshold)
+        """By the rule on the validation patients that have these sequences, else the card's."""
+        name = subset_name(present)
+        found: dict[str, float] = {}
+        if validation is not None:
+            shown = _shown(validation, f"calibrate {name}", console)
+            found = calibrate(predictor, shown, [present], given.rule)
+        return found[name] if name in found else predictor.identity(present).threshold
 
     results = evaluate(predictor, _shown(source, "evaluate", console), subsets, threshold)
     if not results:

@@ -9,9 +9,11 @@ from support.patients import write_patient
 from support.weights import random_weights
 
 from model.subsets import all_subsets, subset_name
-from training.evaluate import main
+from training.evaluate import calibrate, main
+from training.prepare import open_source
 from training.scores import SIZE_CLASSES_MM, roc, score, size_class_name
 from training.statistics import mean_roc
+from worker.inference.predict import Predictor
 
 NEIGHBOURS = [step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)]
 VOXEL_MM3 = 1.3
@@ -111,3 +113,19 @@ def test_the_papers_figures_are_written_as_png_and_pdf(report, name):
     assert len(png) > 5000
     assert pdf.startswith(b"%PDF-")
     assert pdf.rstrip().endswith(b"%%EOF")
+
+
+def test_thresholds_of_the_subsets_that_are_measured_come_from_other_patients(tmp_path):
+    """Each is the one that the rule gives on those patients; nothing else is calibrated."""
+    random_weights(tmp_path / "weights")
+    write_patient(tmp_path / "measured", 1, slices=4)
+    write_patient(tmp_path / "measured", 2, slices=4, absent=(0,))
+    write_patient(tmp_path / "validation", 3, slices=4)
+    cases = ["--cases", "cache", str(tmp_path / "measured"), "--weights", str(tmp_path / "weights")]
+    rule = ["--calibrate", "cache", str(tmp_path / "validation"), "--rule", "dice"]
+    assert main([*cases, *rule, "--out", str(tmp_path / "report")]) == 0
+    subsets = json.loads((tmp_path / "report" / "evaluation.json").read_text())["subsets"]
+    both = [(True, True, True, True), (False, True, True, True)]
+    others = open_source("cache", tmp_path / "validation")
+    expected = calibrate(Predictor(tmp_path / "weights"), others, both, "dice")
+    assert {name: one["threshold"] for name, one in subsets.items()} == expected
