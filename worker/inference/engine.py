@@ -1,6 +1,6 @@
 """How a network is run: OpenVINO on a CPU, torch on a GPU, one call each.
 
-On two cores OpenVINO ran our network 3 times as fast as eager torch and equal within 1e-6 (tests/bench/inference.py).
+On two cores OpenVINO ran our network 1.8 times as fast as eager torch and equal within 4e-6 (`make bench-inference`).
 It is converted in memory from the traced network, through the frontend itself: `openvino.convert_model` would report
 its use to its makers, and so would a plain import of the package; the reporting package is barred before the import.
 Where OpenVINO is not installed or cannot take a network, eager torch runs it and the log says so.
