@@ -28,7 +28,7 @@ of one head have .58 and more, thick slices too. A safety net: the offset below 
 LARGEST_OFFSET_MM = 3.0
 """How far away the edges of any half of the head would agree best, by parabolas along the axes. Registered
 pairs of one head: up to 2.4; of another head, or off by 4 mm or 10 degrees: 4.6 and more. Turned by 6
-degrees it may be 2.4, mirrored 1.4: one in seventeen and one in six of these get by."""
+degrees it may be 2.4, and one in seventeen of these gets by; mirrored 1.4, where the edges tell."""
 
 _WORKING_MM = 2.0
 _SMOOTHING_VOXELS = 0.7
