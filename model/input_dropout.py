@@ -46,12 +46,17 @@ class InputDropout(nn.Module):
 
 def drop_sequences(stack: Tensor, present: Tensor) -> Tensor:
     """Zero the absent sequences of (N, 20, H, W) and scale by 4/n; see `InputDropout`."""
+    scale = kept_scale(present).to(stack.dtype).view(-1, 1, 1, 1)
+    channels = present.repeat_interleave(SLICES, dim=1).view(stack.shape[0], -1, 1, 1)
+    return (stack * scale).masked_fill_(~channels, 0.0)
+
+
+def kept_scale(present: Tensor) -> Tensor:
+    """(N, 4) bool -> (N,) float32: 4/n, what the n sequences that are left are multiplied by. ValueError where n is 0."""
     kept = present.sum(dim=1)
     if bool((kept == 0).any()):
         raise ValueError("a sample without any sequence cannot be processed: at least one of four must be present")
-    scale = (len(SEQUENCES) / kept).to(stack.dtype).view(-1, 1, 1, 1)
-    channels = present.repeat_interleave(SLICES, dim=1).view(stack.shape[0], -1, 1, 1)
-    return (stack * scale).masked_fill_(~channels, 0.0)
+    return len(SEQUENCES) / kept
 
 
 def draw_subsets(law: SubsetLaw, available: Tensor, generator: torch.Generator) -> Tensor:

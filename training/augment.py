@@ -28,47 +28,48 @@ def augment(
     size: int,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Change a batch of N samples with K series among them.
+    """Change a batch of N samples with K series among them; `series` is used up.
 
     `series` (K, 5, R, R) of the samples `owner` (K,), `target` (N, 1, R, R), `brain` (N, 5, R, R; -1 where unknown) ->
     series (K, 5, size, size) and target (N, 1, size, size).
     """
-    series = _mask(series, owner, brain, law, generator)
-    series, target = _move(series, owner, target, law, size, generator)
-    empty = series < FAINT
-    series = _resolution(series, law, generator)
-    series = _intensity(series, law, generator)
-    return series.clamp_(min=FAINT).masked_fill_(empty, 0.0), target
+    stripped = _chosen((len(brain),), law.strip, generator).tolist()
+    airless = _chosen((len(brain),), law.mask_air, generator).tolist()
+    grid = _grid(target, law, size, generator)
+    shift = _shift(owner, len(target), law, target.shape[-1], generator)
+    changed = torch.empty(len(series), series.shape[1], size, size)
+    for row, sample in enumerate(owner.tolist()):  # one by one: a series fits the processor's cache, a batch does not
+        one = series[row]
+        if stripped[sample]:
+            one.masked_fill_(brain[sample] == 0, 0.0)
+        if airless[sample]:
+            one.masked_fill_(one < AIR, 0.0)
+        one = functional.grid_sample(one[None], grid[sample][None] + shift[row], align_corners=False)[0]
+        empty = one < FAINT
+        one = _intensity(_resolution(one, law, generator), law, generator)
+        torch.clamp(one, min=FAINT, out=changed[row]).masked_fill_(empty, 0.0)
+    mask = functional.grid_sample(target, grid, align_corners=False)
+    return changed, (mask > 0.5).float()
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
     return low + (high - low) * torch.rand(shape, generator=generator)
 
 
+def _number(low: float, high: float, generator: torch.Generator) -> float:
+    return float(_uniform((), low, high, generator))
+
+
 def _chosen(shape: tuple[int, ...], probability: float, generator: torch.Generator) -> Tensor:
     return torch.rand(shape, generator=generator) < probability
 
 
-def _rows(count: int, probability: float, generator: torch.Generator) -> list[int]:
-    rows: list[int] = _chosen((count,), probability, generator).nonzero()[:, 0].tolist()
-    return rows
+def _happens(probability: float, generator: torch.Generator) -> bool:
+    return bool(_chosen((), probability, generator))
 
 
-def _mask(series: Tensor, owner: Tensor, brain: Tensor, law: Augmentation, generator: torch.Generator) -> Tensor:
-    """Skull stripping and masked air, as some sites and public sets deliver; for all series of a sample alike."""
-    stripped = _chosen((len(brain),), law.strip, generator)
-    airless = _chosen((len(brain),), law.mask_air, generator)
-    for row, sample in enumerate(owner.tolist()):
-        if stripped[sample]:
-            series[row].masked_fill_(brain[sample] == 0, 0.0)
-        if airless[sample]:
-            series[row].masked_fill_(series[row] < AIR, 0.0)
-    return series
-
-
-def _move(
-    series: Tensor, owner: Tensor, target: Tensor, law: Augmentation, size: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def _grid(target: Tensor, law: Augmentation, size: int, generator: torch.Generator) -> Tensor:
+    """(N, size, size, 2): where each pixel of a changed sample comes from."""
     count, read = len(target), target.shape[-1]
     angle = _uniform((count,), -law.rotation_deg, law.rotation_deg, generator) * (math.pi / 180)
     scale = _uniform((count,), *law.scale, generator)
@@ -80,28 +81,27 @@ def _move(
     matrix[:, 0, 1] = -mirror * zoom * angle.sin()
     matrix[:, 1, 0] = zoom * stretch * angle.sin()
     matrix[:, 1, 1] = zoom * angle.cos()
-    grid = functional.affine_grid(matrix, [count, 1, size, size], align_corners=False)
-    shift = torch.randn(len(series), 2, generator=generator) * (law.misregistration_px * 2 / read)
-    shift = shift * _chosen((count, 1), 0.5, generator)[owner]
-    moved = functional.grid_sample(series, grid[owner] + shift[:, None, None, :], align_corners=False)
-    mask = functional.grid_sample(target, grid, align_corners=False)
-    return moved, (mask > 0.5).float()
+    return functional.affine_grid(matrix, [count, 1, size, size], align_corners=False)
 
 
-def _resolution(series: Tensor, law: Augmentation, generator: torch.Generator) -> Tensor:
-    """Blur, coarse pixels and thick slices, each series by itself."""
-    count = len(series)
-    thickness = _uniform((count,), 0.4, 1.0, generator)
-    for row in _rows(count, law.thick, generator):
-        series[row].lerp_(_smooth_through(series[row]), float(thickness[row]))
-    softness = _uniform((count,), 0.2, 1.0, generator)
-    for row in _rows(count, law.blur, generator):
-        series[row].lerp_(functional.avg_pool2d(series[row], 3, 1, 1), float(softness[row]))
-    for row in _rows(count, law.coarse, generator):
-        factor = float(_uniform((1,), 1.3, 2.5, generator))
-        small = functional.interpolate(series[row][None], scale_factor=1 / factor, mode="area")
-        series[row] = functional.interpolate(small, size=series.shape[-2:], mode="bilinear")[0]
-    return series
+def _shift(owner: Tensor, samples: int, law: Augmentation, read: int, generator: torch.Generator) -> Tensor:
+    """(K, 2): misregistration of each series, in half of the samples."""
+    shift = torch.randn(len(owner), 2, generator=generator) * (law.misregistration_px * 2 / read)
+    moved: Tensor = shift * _chosen((samples, 1), 0.5, generator)[owner]
+    return moved
+
+
+def _resolution(ratio: Tensor, law: Augmentation, generator: torch.Generator) -> Tensor:
+    """Blur, coarse pixels and thick slices of one series (5, H, W)."""
+    if _happens(law.thick, generator):
+        ratio.lerp_(_smooth_through(ratio), _number(0.4, 1.0, generator))
+    if _happens(law.blur, generator):
+        ratio.lerp_(functional.avg_pool2d(ratio, 3, 1, 1), _number(0.2, 1.0, generator))
+    if _happens(law.coarse, generator):
+        factor = _number(1.3, 2.5, generator)
+        small = functional.interpolate(ratio[None], scale_factor=1 / factor, mode="area")
+        ratio = functional.interpolate(small, size=ratio.shape[-2:], mode="bilinear")[0]
+    return ratio
 
 
 def _smooth_through(ratio: Tensor) -> Tensor:
@@ -111,17 +111,15 @@ def _smooth_through(ratio: Tensor) -> Tensor:
     return (before + ratio + after) / 3
 
 
-def _intensity(series: Tensor, law: Augmentation, generator: torch.Generator) -> Tensor:
-    count, _, height, width = series.shape
-    gamma = _uniform((count,), math.log(law.gamma[0]), math.log(law.gamma[1]), generator).exp()
-    contrast = _uniform((count, 1, 1, 1), *law.contrast, generator)
-    gain = _uniform((count, 1, 1, 1), *law.gain, generator)
-    field = torch.randn(count, 1, 4, 4, generator=generator) * law.bias
-    bias = functional.interpolate(field, size=(height, width), mode="bilinear", align_corners=True).exp_()
-    for row in _rows(count, 0.5, generator):
-        series[row].clamp_(min=1e-3).pow_(float(gamma[row]))
-    series.sub_(1).mul_(contrast).add_(1).mul_(bias.mul_(gain))
-    level = _uniform((count,), 0.0, law.noise, generator)
-    for row in _rows(count, 0.5, generator):
-        series[row].add_(torch.randn(series.shape[1:], generator=generator), alpha=float(level[row]))
-    return series
+def _intensity(ratio: Tensor, law: Augmentation, generator: torch.Generator) -> Tensor:
+    """Gamma, contrast, gain, bias field and noise of one series (5, H, W), in place."""
+    if _happens(0.5, generator):
+        gamma = math.exp(_number(math.log(law.gamma[0]), math.log(law.gamma[1]), generator))
+        ratio.clamp_(min=1e-3).pow_(gamma)
+    field = torch.randn(1, 1, 4, 4, generator=generator) * law.bias
+    bias = functional.interpolate(field, size=ratio.shape[-2:], mode="bilinear", align_corners=True)[0].exp_()
+    contrast = _number(*law.contrast, generator)
+    ratio.mul_(contrast).add_(1 - contrast).mul_(bias.mul_(_number(*law.gain, generator)))
+    if _happens(0.5, generator):
+        ratio.add_(torch.randn(ratio.shape, generator=generator), alpha=_number(0.0, law.noise, generator))
+    return ratio

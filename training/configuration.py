@@ -6,6 +6,7 @@ focal Tversky plus weighted cross-entropy. Where this differs it was chosen for 
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
 from typing import Any
 
 from model.channels import SEQUENCES
@@ -13,6 +14,13 @@ from model.edge import EdgeRule
 from model.input_dropout import SubsetLaw
 from model.normalise import Normalisation
 from training.errors import TrainingError
+
+
+class TverskyOver(StrEnum):
+    """What one Tversky index is taken over (training/losses)."""
+
+    BATCH = "batch"
+    CROP = "crop"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +87,7 @@ class Configuration:
     """Weight of missed voxels; 1 - alpha of false ones."""
     tversky_gamma: float = 1.0
     """Exponent of the Tversky loss; the Oslo reimplementation of ILD has 4/3."""
+    tversky_over: TverskyOver = TverskyOver.BATCH
     cross_entropy: float = 1.0
     """Weight of the cross-entropy against the Tversky loss."""
     mixed_precision: bool = True
@@ -128,6 +137,7 @@ def _configuration(raw: dict[str, Any]) -> Configuration:
     raw["normalisation"] = Normalisation(**raw.pop("normalisation", {}))
     raw["edge_rule"] = EdgeRule(raw.get("edge_rule", EdgeRule.ZEROS))
     raw["subset_law"] = SubsetLaw(raw.get("subset_law", SubsetLaw.UNIFORM))
+    raw["tversky_over"] = TverskyOver(raw.get("tversky_over", TverskyOver.BATCH))
     for name in ("sequences", "validation_subsets"):
         if name in raw:
             raw[name] = tuple(tuple(v) if isinstance(v, list) else v for v in raw[name])

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from model.channels import SEQUENCES, SIZE_PX, SLICES
 from model.edge import EdgeRule, five_slices
-from model.input_dropout import draw_subsets, drop_sequences
+from model.input_dropout import SubsetLaw, draw_subsets, kept_scale
 from training.augment import augment
 from training.configuration import Configuration
 from training.patients import Patient
@@ -56,11 +56,15 @@ class Steps(Dataset[Batch]):
         crops = [self._crop(rng, read) for _ in range(count)]
         available = torch.tensor([crop.available for crop in crops])
         present = draw_subsets(configuration.subset_law, available, generator)
-        owner, slot = present.nonzero(as_tuple=True)
+        read_slots = torch.tensor([name in configuration.sequences for name in SEQUENCES])
+        owner, slot = (present & read_slots).nonzero(as_tuple=True)
         source = _misfiled(available, configuration.augmentation.misfiled, generator)[owner, slot]
         rows = zip(owner.tolist(), source.tolist(), strict=True)
-        series, target = augment(
-            torch.from_numpy(np.stack([crops[sample].ratio(sequence) for sample, sequence in rows])),
+        series = np.empty((len(owner), SLICES, read, read), dtype=np.float32)
+        for out, (sample, sequence) in zip(series, rows, strict=True):
+            crops[sample].ratio(sequence, out)
+        changed, target = augment(
+            torch.from_numpy(series),
             owner,
             torch.from_numpy(np.stack([crop.target for crop in crops])),
             torch.from_numpy(np.stack([crop.brain for crop in crops])),
@@ -68,17 +72,18 @@ class Steps(Dataset[Batch]):
             size,
             generator,
         )
-        return Batch(inputs=self._encode(series, owner, slot, present), target=target)
+        return Batch(inputs=self._encode(changed, owner, slot, present), target=target)
 
     def _encode(self, series: Tensor, owner: Tensor, slot: Tensor, present: Tensor) -> Tensor:
-        encoded = torch.zeros(len(present), len(SEQUENCES), *series.shape[1:])
-        encoded[owner, slot] = torch.from_numpy(self.configuration.normalisation.encode(series.numpy()))
-        stack = encoded.flatten(1, 2)
-        if self.configuration.subset_law != "none":
-            stack = drop_sequences(stack, present)
-        rows = [SEQUENCES.index(name) for name in self.configuration.sequences]
-        chosen: Tensor = stack.unflatten(1, (len(SEQUENCES), SLICES))[:, rows].flatten(1, 2)
-        return chosen
+        """(K, 5, H, W) in medians -> (N, S * 5, H, W): normalised, each in its place, scaled as input dropout does."""
+        configuration = self.configuration
+        place = {SEQUENCES.index(name): row for row, name in enumerate(configuration.sequences)}
+        scale = kept_scale(present) if configuration.subset_law != SubsetLaw.NONE else torch.ones(len(present))
+        stack = torch.zeros(len(present), len(place), *series.shape[1:])
+        for one, sample, sequence in zip(series, owner.tolist(), slot.tolist(), strict=True):
+            encoded = torch.from_numpy(configuration.normalisation.encode(one.numpy()))
+            torch.mul(encoded, scale[sample], out=stack[sample, place[sequence]])
+        return stack.flatten(1, 2)
 
     def _crop(self, rng: np.random.Generator, size: int) -> "_Crop":
         patient = self.patients[int(rng.integers(len(self.patients)))]
@@ -114,11 +119,12 @@ class _Crop:
     def available(self) -> tuple[bool, ...]:
         return self.patient.available
 
-    def ratio(self, sequence: int) -> NDArray[np.float32]:
-        """(5, size, size) of one sequence in medians."""
+    def ratio(self, sequence: int, out: NDArray[np.float32]) -> None:
+        """Write one sequence in medians into `out` (5, size, size)."""
         column = self.patient.stack[sequence][:, self.rows, self.columns]
-        scale = np.float32(1 / self.patient.references[sequence])
-        return five_slices(column, self.z, self.edge_rule) * scale
+        np.multiply(
+            five_slices(column, self.z, self.edge_rule), np.float32(1 / self.patient.references[sequence]), out=out
+        )
 
 
 def _place(patient: Patient, rng: np.random.Generator, size: int, about_lesion: bool) -> tuple[int, int, int]:
