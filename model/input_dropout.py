@@ -52,7 +52,7 @@ def drop_sequences(stack: Tensor, present: Tensor) -> Tensor:
 
 
 def kept_scale(present: Tensor) -> Tensor:
-    """(N, 4) bool -> (N,) float32: 4/n, what the n sequences that are left are multiplied by. ValueError where n is 0."""
+    """(N, 4) bool -> (N,) float32: 4/n, what the n sequences left are multiplied by. Raises ValueError for none."""
     kept = present.sum(dim=1)
     if bool((kept == 0).any()):
         raise ValueError("a sample without any sequence cannot be processed: at least one of four must be present")

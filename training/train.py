@@ -19,9 +19,10 @@ from torch.utils.data import DataLoader, Subset
 from torch.utils.tensorboard import SummaryWriter
 
 from model.checkpoint import CheckpointError, load
+from model.input_dropout import SubsetLaw
 from model.network import ARCHITECTURES
 from training import out_folder
-from training.configuration import Configuration, comparator, from_json, to_json
+from training.configuration import Configuration, TverskyOver, comparator, from_json, to_json
 from training.errors import TrainingError
 from training.patients import Patient, open_patient, patient_folders
 from training.sampling import Batch, Steps
@@ -181,8 +182,13 @@ def _configuration(given: argparse.Namespace) -> Configuration:
     base = from_json(_text(given.configuration)) if given.configuration else Configuration()
     if given.without_dropout:
         base = replace(base, **comparator())
-    names = ("architecture", "steps", "batch", "crop_px", "learning_rate", "steps_per_epoch", "seed", "subset_law")
-    return replace(base, **{name: getattr(given, name) for name in names if getattr(given, name) is not None})
+    names = ("architecture", "steps", "batch", "crop_px", "learning_rate", "steps_per_epoch", "seed")
+    changes = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+    if given.subset_law:
+        changes["subset_law"] = SubsetLaw(given.subset_law)
+    if given.tversky_over:
+        changes["tversky_over"] = TverskyOver(given.tversky_over)
+    return replace(base, **changes)
 
 
 def _patients(given: argparse.Namespace) -> tuple[dict[str, Patient], Split]:
@@ -264,6 +270,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--architecture", choices=ARCHITECTURES, help=f"default {defaults.architecture}")
     parser.add_argument(
         "--subset-law", choices=["uniform", "count", "bernoulli"], help=f"default {defaults.subset_law}"
+    )
+    parser.add_argument(
+        "--tversky-over",
+        choices=[str(over) for over in TverskyOver],
+        help=f"crop: small lesions and false objects weigh more; default {defaults.tversky_over}",
     )
     for name in ("steps", "batch", "crop_px", "steps_per_epoch"):
         option = "--" + name.replace("_", "-")

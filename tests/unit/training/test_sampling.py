@@ -1,5 +1,7 @@
 """What training sees: the served normalisation, lesions in reach, the same batch for the same step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from support.patients import write_patient
 from model.channels import SLICES
 from model.edge import EdgeRule
 from model.input_dropout import SubsetLaw
+from training.augment import augment
 from training.configuration import Augmentation, Configuration, comparator
 from training.patients import open_patients
 from training.sampling import Steps
@@ -88,6 +91,45 @@ def test_sequences_drop_whole_and_the_missing_one_never_appears(patients):
     filled = inputs.unflatten(1, (4, SLICES)).abs().amax((3, 4)) > 0
     assert not filled[:, 0].any()
     assert bool((filled[:, 1:].all(2) | ~filled[:, 1:].any(2)).all())
+
+
+def test_what_is_left_is_scaled_as_the_paper_says(patients):
+    """Of one patient, one slice and no augmentation: 4/n times what it is without dropout, for each n."""
+    whole = Configuration(batch=1, crop_px=256, full_share=1, subset_law=SubsetLaw.NONE, augmentation=STILL)
+    dropped = replace(whole, subset_law=SubsetLaw.UNIFORM, batch=24)
+    patient = patients[0]
+    stack = np.asarray(patient.stack, dtype=np.float32)
+    encoded = np.stack([whole.normalisation.apply(volume) for volume in stack])
+    served = np.stack([window(encoded, z, EdgeRule.ZEROS) for z in range(stack.shape[1])])
+    seen = set()
+    for step in range(3):
+        for sample in Steps([patient], dropped)[step].inputs.unflatten(1, (4, SLICES)).numpy():
+            kept = sample.any(axis=(1, 2, 3))
+            scaled = served.reshape(-1, 4, SLICES, 256, 256) * kept[:, None, None, None] * np.float32(4 / kept.sum())
+            assert np.abs(scaled - sample).max(axis=(1, 2, 3, 4)).min() < 0.08
+            seen.add(int(kept.sum()))
+    assert seen == {1, 2, 3, 4}
+
+
+def test_each_series_is_changed_by_itself_and_empty_stays_empty():
+    """Two series of one sample, half of each empty: changed differently, moved alike, nothing appears in the void."""
+    series = torch.ones(2, SLICES, 80, 80)
+    series[..., :40] = 0
+    law = replace(STILL, gain=(0.5, 2.0), noise=0.05)
+    changed, _ = augment(
+        series,
+        torch.tensor([0, 0]),
+        torch.zeros(1, 1, 80, 80),
+        torch.full((1, SLICES, 80, 80), -1.0),
+        law,
+        64,
+        torch.Generator().manual_seed(4),
+    )
+    assert changed.shape == (2, SLICES, 64, 64)
+    assert not changed[..., :31].any()
+    assert bool((changed[..., 33:] > 0).all())
+    first, second = (float(one[..., 33:].mean()) for one in changed)
+    assert abs(first - second) > 0.1
 
 
 def test_the_comparator_reads_three_sequences(patients):

@@ -8,7 +8,7 @@ import torch
 from model.checkpoint import load
 from model.input_dropout import SubsetLaw
 from training import configuration as numbers
-from training.configuration import Configuration
+from training.configuration import Configuration, TverskyOver
 from training.losses import lesion_loss
 from training.patients import open_patients
 from training.sampling import Steps
@@ -151,6 +151,20 @@ def test_the_loss_falls_as_the_answer_gets_better():
     target[..., 4:12, 4:12] = 1
     losses = [float(lesion_loss(target * 2 * k - k, target, Configuration())) for k in (-2.0, 0.0, 2.0, 6.0)]
     assert losses == sorted(losses, reverse=True)
+
+
+def test_a_false_object_beside_a_large_lesion_counts_only_where_each_crop_counts_by_itself():
+    """One crop with a lesion of 40 x 40 px, called right; one without, in which 5 x 5 px are called."""
+    target = torch.zeros(2, 1, 64, 64)
+    target[0, :, 10:50, 10:50] = 1
+    called = target.clone()
+    called[1, :, 20:25, 20:25] = 1
+    logit = called * 200 - 100
+    batch, crop = (
+        float(lesion_loss(logit, target, Configuration(cross_entropy=0, tversky_over=over))) for over in TverskyOver
+    )
+    assert batch == pytest.approx(1 - 1620 / (1620 + 12.5), abs=1e-5)
+    assert crop == pytest.approx((0 + 1 - 6 / (6 + 12.5)) / 2, abs=1e-5)
 
 
 def test_an_empty_batch_has_a_finite_gradient():
