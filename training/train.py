@@ -184,10 +184,8 @@ def _configuration(given: argparse.Namespace) -> Configuration:
         base = replace(base, **comparator())
     names = ("architecture", "steps", "batch", "crop_px", "learning_rate", "steps_per_epoch", "seed")
     changes = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
-    if given.subset_law:
-        changes["subset_law"] = SubsetLaw(given.subset_law)
-    if given.tversky_over:
-        changes["tversky_over"] = TverskyOver(given.tversky_over)
+    kinds = {"subset_law": SubsetLaw, "tversky_over": TverskyOver}
+    changes |= {name: kind(getattr(given, name)) for name, kind in kinds.items() if getattr(given, name)}
     return replace(base, **changes)
 
 

@@ -8,6 +8,7 @@ import torch
 from model.checkpoint import load
 from model.input_dropout import SubsetLaw
 from training import configuration as numbers
+from training import train
 from training.configuration import Configuration, TverskyOver
 from training.losses import lesion_loss
 from training.patients import open_patients
@@ -151,6 +152,14 @@ def test_the_loss_falls_as_the_answer_gets_better():
     target[..., 4:12, 4:12] = 1
     losses = [float(lesion_loss(target * 2 * k - k, target, Configuration())) for k in (-2.0, 0.0, 2.0, 6.0)]
     assert losses == sorted(losses, reverse=True)
+
+
+def test_the_laws_of_the_command_line_are_the_laws_of_the_run(data, tmp_path):
+    """Members of their enumerations, not their names: `is` tells them apart."""
+    options = ["--data", str(data), "--out", str(tmp_path), "--subset-law", "count", "--tversky-over", "crop"]
+    chosen = train._configuration(train._parser().parse_args(options))
+    assert chosen.subset_law is SubsetLaw.COUNT
+    assert chosen.tversky_over is TverskyOver.CROP
 
 
 def test_a_false_object_beside_a_large_lesion_counts_only_where_each_crop_counts_by_itself():
