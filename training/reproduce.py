@@ -45,6 +45,10 @@ class Study:
     """Patients of site A kept from training, for all 15 subsets."""
     steps: int
     architecture: str
+    configuration: Path | None = None
+    """Settings of both trainings; without it those of training/configuration."""
+    start_from: Path | None = None
+    """An earlier report, whose networks go on and whose patients serve."""
 
 
 PAPER = Study(train=100, validation=10, test=55, held_out=10, steps=20_000, architecture="deeplabv3_resnet50")
@@ -52,23 +56,21 @@ SMALL = Study(train=6, validation=2, test=3, held_out=1, steps=120, architecture
 """Minutes on two cores. Far too little to learn the task: it shows that the way through is whole."""
 
 
+EXAMPLE = """examples
+  python -m training.reproduce --small --out report
+  python -m training.reproduce --anatomy DIR --architecture quartet_light --steps 6000 --out first
+  python -m training.reproduce --architecture quartet_light --steps 7500 --start-from first --out report   go on
+"""
 VALIDATIONS = 6
 """How often a training looks at the validation patients."""
 
 
 def run(study: Study, out: Path, anatomy: Path | None) -> None:
-    """The whole study into `out`: cohort/, runs/, table.md, figures."""
-    cohort = out / "cohort"
-    heads = share_heads(anatomy, out / "anatomy")
-    wanted = {"validation": (study.validation, "B", 7001, "validation"), "train": (study.train, "A", 1, "train")}
-    wanted |= {"held-out": (study.held_out, "A", 5001, "test"), "test": (study.test, "B", 8001, "test")}
-    for name, (patients, site, seed, share) in wanted.items():
-        where = ["--anatomy", str(heads[share])] if heads else []
-        size = ["--patients", str(patients), "--site", site, "--seed", str(seed)]
-        _command("training.cohort", "cache", "--out", str(cohort / name), *size, *where)
+    """The whole study into `out`: cohort/ (unless an earlier report has it), runs/, table.md, figures."""
+    cohort = _earlier_cohort(study.start_from) if study.start_from else _make_cohort(study, out, anatomy)
     predictors = {
-        COMPARATOR: _train(study, out, "comparator", "--without-dropout"),
-        ILD: _train(study, out, "ild"),
+        COMPARATOR: _train(study, cohort, out, "comparator", "--without-dropout"),
+        ILD: _train(study, cohort, out, "ild"),
     }
     results = {name: _on_site_b(predictor, cohort) for name, predictor in predictors.items()}
     _write(out, study, results)
@@ -79,6 +81,25 @@ def run(study: Study, out: Path, anatomy: Path | None) -> None:
         out,
     )
     _all_subsets(predictors[ILD], cohort, out / "subsets")
+
+
+def _make_cohort(study: Study, out: Path, anatomy: Path | None) -> Path:
+    cohort = out / "cohort"
+    heads = share_heads(anatomy, out / "anatomy")
+    wanted = {"validation": (study.validation, "B", 7001, "validation"), "train": (study.train, "A", 1, "train")}
+    wanted |= {"held-out": (study.held_out, "A", 5001, "test"), "test": (study.test, "B", 8001, "test")}
+    for name, (patients, site, seed, share) in wanted.items():
+        where = ["--anatomy", str(heads[share])] if heads else []
+        size = ["--patients", str(patients), "--site", site, "--seed", str(seed)]
+        _command("training.cohort", "cache", "--out", str(cohort / name), *size, *where)
+    return cohort
+
+
+def _earlier_cohort(report: Path) -> Path:
+    cohort = report / "cohort"
+    if not cohort.is_dir() or not (report / "runs").is_dir():
+        raise TrainingError(f"--start-from {report}: no report of this command, as it lacks cohort/ or runs/")
+    return cohort
 
 
 def share_heads(anatomy: Path | None, out: Path) -> dict[str, Path]:
@@ -103,11 +124,18 @@ def share_heads(anatomy: Path | None, out: Path) -> dict[str, Path]:
     return {name: out / name for name in parts}
 
 
-def _train(study: Study, out: Path, name: str, *options: str) -> Predictor:
+def _train(study: Study, cohort: Path, out: Path, name: str, *options: str) -> Predictor:
     run_folder = out / "runs" / name
-    length = ["--steps", str(study.steps), "--steps-per-epoch", str(max(1, study.steps // VALIDATIONS))]
-    data = ["--data", str(out / "cohort" / "train"), "--validate-on", str(out / "cohort" / "validation")]
-    _command("training.train", *data, "--out", str(run_folder), *length, "--architecture", study.architecture, *options)
+    length = ["--steps", str(study.steps)]
+    if study.configuration is None:
+        length += ["--steps-per-epoch", str(max(1, study.steps // VALIDATIONS))]
+    data = ["--data", str(cohort / "train"), "--validate-on", str(cohort / "validation"), "--out", str(run_folder)]
+    settings = ["--architecture", study.architecture]
+    if study.configuration is not None:
+        settings += ["--configuration", str(study.configuration)]
+    if study.start_from is not None:
+        settings += ["--start-from", str(study.start_from / "runs" / name / "weights")]
+    _command("training.train", *data, *length, *settings, *options)
     return Predictor(run_folder / "weights")
 
 
@@ -139,10 +167,11 @@ RULE_NAMES = {
 
 def _write(out: Path, study: Study, results: Mapping[str, Mapping[str, SubsetResult]]) -> None:
     patients = f"{study.train} patients of site A train; {study.validation} of site B validate, {study.test} test"
+    steps = f"{study.steps} steps each" + (", after those of an earlier study" if study.start_from else "")
     lines = [
         "# The paper's study on synthetic patients",
         "",
-        f"{patients}, without BRAVO. {study.architecture}, {study.steps} steps each. Research use only.",
+        f"{patients}, without BRAVO. {study.architecture}, {steps}. Research use only.",
     ]
     for rule, explained in RULE_NAMES.items():
         columns: dict[str, Sequence[PatientScores]] = {name: found[rule].scores for name, found in results.items()}
@@ -173,15 +202,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.reproduce",
         description="The paper's study on synthetic patients: cohort, both networks, table 1 and figures.",
-        epilog="example: python -m training.reproduce --small --out report",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--small", action="store_true", help="minutes instead of days; shows the way, learns little")
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder of the report")
     parser.add_argument("--anatomy", type=Path, help="folder of label maps; without it nilearn's head")
     parser.add_argument("--steps", type=int, help=f"of each training; default {PAPER.steps}; small: {SMALL.steps}")
     parser.add_argument("--architecture", help=f"default {PAPER.architecture}; small: {SMALL.architecture}")
+    parser.add_argument("--configuration", type=Path, help="configuration.json with the settings of both trainings")
+    parser.add_argument("--start-from", type=Path, help="report whose networks go on, with its patients")
     given = parser.parse_args(arguments)
-    study = SMALL if given.small else PAPER
+    study = replace(SMALL if given.small else PAPER, configuration=given.configuration, start_from=given.start_from)
     study = replace(study, architecture=given.architecture or study.architecture, steps=given.steps or study.steps)
     try:
         run(study, given.out, given.anatomy)

@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -113,7 +113,9 @@ def _epochs(
                 bar.update(shown, completed=learner.step, description=f"loss {sum(losses) / len(losses):.3f}")
             if events is not None:
                 events.add_scalar("loss", sum(losses) / len(losses), learner.step)
-                _judge(learner, validated, best, epoch, events, given.out)
+                scores = _judge(learner, validated, best, epoch, events, given.out)
+                line = _line(learner.step, losses, scores, best=best["epoch"] == epoch)
+                bar.console.print(line, highlight=False, soft_wrap=True)
             if _worn_out(best, epoch, configuration, place):
                 bar.console.print(f"no better validation since epoch {best['epoch']:.0f}: training ends")
                 return
@@ -131,8 +133,8 @@ def _judge(
     epoch: int,
     events: SummaryWriter,
     out: Path,
-) -> None:
-    """Validate the running mean, keep it where it is the best so far, and save the state."""
+) -> dict[str, float]:
+    """Validate the running mean, keep it where it is the best so far, and save the state. Gives Dice by subset."""
     scores = validate(learner.average, validated, learner.configuration)
     for name, score in scores.items():
         events.add_scalar(f"validation/{name}", score, learner.step)
@@ -141,6 +143,14 @@ def _judge(
         best.update(score=mean, epoch=float(epoch))
         write_weights(out / "weights", learner.average, learner.configuration, learner.step, scores)
     learner.save(out, best)
+    return scores
+
+
+def _line(step: int, losses: Sequence[float], scores: Mapping[str, float], *, best: bool) -> str:
+    """What a log keeps of an epoch: a progress bar leaves nothing there."""
+    dice = ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
+    line = f"step {step}: loss {sum(losses) / len(losses):.3f}, validation Dice {dice}"
+    return line + " (best yet)" * best
 
 
 def _batches(trained: Steps, steps: range, workers: int) -> Iterable[Batch]:

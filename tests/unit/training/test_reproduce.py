@@ -1,7 +1,10 @@
 """The study: a head that trains never tests."""
 
+from dataclasses import replace
+
 import pytest
 
+from training import reproduce
 from training.reproduce import share_heads
 
 
@@ -26,3 +29,43 @@ def test_two_heads_are_too_few(tmp_path):
         (tmp_path / f"{number}.nii.gz").touch()
     with pytest.raises(ValueError, match="three are the least"):
         share_heads(tmp_path, tmp_path / "out")
+
+
+def test_a_later_study_goes_on_from_the_networks_and_patients_of_an_earlier(tmp_path, monkeypatch):
+    first = tmp_path / "first"
+    for folder in ("cohort", "runs"):
+        (first / folder).mkdir(parents=True)
+    called = []
+    monkeypatch.setattr(reproduce, "_command", lambda *arguments: called.append(arguments))
+    monkeypatch.setattr(reproduce, "Predictor", _stop_at_ild)
+    study = replace(reproduce.SMALL, configuration=tmp_path / "settings.json", start_from=first)
+    with pytest.raises(_Stopped):
+        reproduce.run(study, tmp_path / "out", None)
+    assert [arguments[0] for arguments in called] == ["training.train", "training.train"]
+    for name, arguments in zip(("comparator", "ild"), called, strict=True):
+        assert _option(arguments, "--data") == str(first / "cohort" / "train")
+        assert _option(arguments, "--start-from") == str(first / "runs" / name / "weights")
+        assert _option(arguments, "--out") == str(tmp_path / "out" / "runs" / name)
+        assert _option(arguments, "--configuration") == str(tmp_path / "settings.json")
+        assert "--steps-per-epoch" not in arguments
+    assert "--without-dropout" in called[0]
+    assert "--without-dropout" not in called[1]
+
+
+def test_a_folder_that_is_no_report_is_one_plain_line(tmp_path, capsys):
+    assert reproduce.main(["--small", "--start-from", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert "no report of this command" in capsys.readouterr().err
+
+
+class _Stopped(Exception):
+    pass
+
+
+def _stop_at_ild(weights):
+    if weights.parent.name == "ild":
+        raise _Stopped
+    return weights
+
+
+def _option(arguments, name):
+    return arguments[arguments.index(name) + 1]

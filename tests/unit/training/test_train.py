@@ -1,6 +1,7 @@
 """Training: it learns, and a resumed run is the run that was never broken off."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -51,6 +52,10 @@ def test_the_command_line_trains_and_goes_on(data, tmp_path, capsys):
     run = ["--data", str(data), "--out", str(tmp_path / "run"), "--validation", ".5", *SMALL]
     assert main([*run, "--steps", "2"]) == 0
     card = load(tmp_path / "run" / "weights").card
+    dice = card.configuration["validation_dice"]
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"step 2: loss \d+\.\d{3}, validation Dice", said)
+    assert all(f"{name} {score:.3f}" in said for name, score in dice.items())
     assert card.configuration["crop_px"] == 32
     assert set(json.loads((tmp_path / "run" / "split.json").read_text())) == {"train", "validation", "test"}
     before = (tmp_path / "run" / "state.pt").stat().st_mtime_ns
