@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import track
 
 from dicom_node.contract.slots import SequenceSlot
+from model.channels import SEQUENCES
 from model.subsets import all_subsets, subset_name
 from training import figures, out_folder
 from training.cases.case import CaseError
@@ -26,7 +27,7 @@ from training.cases.challenge import SlotChoice
 from training.errors import TrainingError
 from training.prepare import KINDS, Patient, Source, open_source
 from training.scores import Float32, PatientScores, Roc, dice_threshold, roc, score, youden_threshold
-from training.statistics import sensitivity_by_size, summarise, table
+from training.statistics import paired_difference, sensitivity_by_size, summarise, table
 from worker.errors import WorkerError
 from worker.inference.predict import Predictor, default_weights
 
@@ -57,6 +58,11 @@ class SubsetResult:
                 voxel_volume_mm3=patient.truth_grid.voxel_volume_mm3,
             )
         )
+
+    @property
+    def dice(self) -> dict[str, float]:
+        """By patient."""
+        return {name: one.dice for name, one in zip(self.names, self.scores, strict=True)}
 
     def as_json(self) -> dict[str, object]:
         """Summary, sensitivity by size and each patient's scores as plain values; what is undefined is null."""
@@ -132,17 +138,27 @@ def write_report(out: Path, title: str, results: dict[str, SubsetResult]) -> Non
         else "".join(table({name: result.scores}) for name, result in results.items()),
     ]
     assert isinstance(sizes, dict)
-    lines += ["| Subset | threshold | found | " + " | ".join(sizes) + " |", "|" + " --- |" * (3 + len(sizes))]
+    heads = ["Subset", "threshold", "found", *sizes, "Dice against all four, standard error (patients)"]
+    lines += ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    whole = results.get(subset_name((True,) * len(SEQUENCES)))
     for name, result in results.items():
         content = result.as_json()
         by_size = sensitivity_by_size(result.scores)
-        cells = [f"{found}/{total}" for found, total in by_size.values()]
-        lines.append(
-            f"| {name} | {result.threshold:.3f} | {content['found']}/{content['lesions']} | {' | '.join(cells)} |"
-        )
+        cells = [name, f"{result.threshold:.3f}", f"{content['found']}/{content['lesions']}"]
+        cells += [f"{found}/{total}" for found, total in by_size.values()]
+        cells.append(_against(result, whole))
+        lines.append("| " + " | ".join(cells) + " |")
     (out / "table.md").write_text("\n".join(lines) + "\n")
     raw = {name: result.as_json() for name, result in results.items()}
     (out / "evaluation.json").write_text(json.dumps({"title": title, "subsets": raw}, indent=1, allow_nan=False) + "\n")
+
+
+def _against(result: SubsetResult, whole: SubsetResult | None) -> str:
+    """The mean paired difference of Dice; below two standard errors it is noise."""
+    if whole is None or result is whole:
+        return ""
+    difference = paired_difference(result.dice, whole.dice)
+    return f"{difference.mean:+.3f}, {difference.standard_error:.3f} ({difference.n})"
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:

@@ -127,9 +127,11 @@ def _ratio(part: Any, whole: Any) -> float | None:
 
 
 def _patients(folders: Sequence[Path], what: str) -> Iterable[Patient]:
+    """All patients, called FOLDER/NAME: two folders may hold one name."""
     for folder in folders:
         source = open_source("cache", folder)
-        yield from track(source, description=f"{what} {folder.name}", total=len(source.names))
+        for patient in track(source, description=f"{what} {folder.name}", total=len(source.names)):
+            yield replace(patient, name=f"{folder.name}/{patient.name}")
 
 
 def _count(folders: Sequence[Path]) -> int:

@@ -4,6 +4,7 @@ Called by training/evaluate and training/reproduce. Pure. The paper compares by 
 both networks see the same patients, the paired signed-rank test stands beside it.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,11 @@ class Spread:
     mean: float
     sd: float
     n: int
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean; not a number below two patients."""
+        return self.sd / math.sqrt(self.n) if self.n > 1 else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +77,11 @@ def compare(first: Sequence[float], second: Sequence[float]) -> Comparison:
     a, b = pairs.T
     signed = 1.0 if np.array_equal(a, b) else float(stats.wilcoxon(a, b).pvalue)
     return Comparison(rank_sum_p=float(stats.ranksums(a, b).pvalue), signed_rank_p=signed)
+
+
+def paired_difference(first: Mapping[str, float], second: Mapping[str, float]) -> Spread:
+    """First less second over the patients that both hold, by name. `sd` is of the differences."""
+    return spread([first[name] - second[name] for name in first if name in second])
 
 
 def mean_roc(

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,14 +10,18 @@ from support.patients import write_patient
 from support.weights import random_weights
 
 from model.subsets import all_subsets, subset_name
-from training.evaluate import calibrate, main
+from training.evaluate import SubsetResult, calibrate, main, write_report
 from training.prepare import open_source
-from training.scores import SIZE_CLASSES_MM, roc, score, size_class_name
+from training.scores import SIZE_CLASSES_MM, PatientScores, roc, score, size_class_name
 from training.statistics import mean_roc
 from worker.inference.predict import Predictor
 
 NEIGHBOURS = [step for step in itertools.product((-1, 0, 1), repeat=3) if any(step)]
 VOXEL_MM3 = 1.3
+ALL_FOUR = "BRAVO+PRE_CUBE+POST_CUBE+FLAIR"
+SCORES = PatientScores(
+    auc=1.0, dice=1.0, iou=1.0, recall=1.0, precision=1.0, fpr=0.0, fp=0, fp_10mm3=0, lesions=0, found=0, by_size={}
+)
 pytestmark = pytest.mark.timeout(600)
 """On a busy machine."""
 
@@ -129,3 +134,15 @@ def test_thresholds_of_the_subsets_that_are_measured_come_from_other_patients(tm
     others = open_source("cache", tmp_path / "validation")
     expected = calibrate(Predictor(tmp_path / "weights"), others, both, "dice")
     assert {name: one["threshold"] for name, one in subsets.items()} == expected
+
+
+def test_a_subset_is_compared_with_all_four_patient_by_patient(tmp_path):
+    """Means over other patients cannot be compared; the differences of the same ones can."""
+    whole, part = SubsetResult(threshold=0.5), SubsetResult(threshold=0.25)
+    for result, dice in ((whole, {"a": 0.9, "b": 0.5, "c": 0.7}), (part, {"d": 0.1, "b": 0.4, "c": 0.3, "a": 0.8})):
+        result.names = list(dice)
+        result.scores = [replace(SCORES, dice=value) for value in dice.values()]
+    write_report(tmp_path, "title", {ALL_FOUR: whole, "BRAVO": part})
+    rows = [line for line in (tmp_path / "table.md").read_text().splitlines() if "0.500" in line or "0.250" in line]
+    assert rows[0].endswith("|  |")
+    assert rows[1].endswith("| -0.200, 0.100 (3) |")  # -.1, -.1, -.4: deviation .1732, by the root of 3
