@@ -7,6 +7,7 @@ sequences left the scale is 4/n: 1, 4/3, 2 or 4. The law by which subsets are dr
 Called by training (draw, then drop) and by worker/inference (drop what the study lacks). Knows tensors only.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import torch
@@ -15,8 +16,8 @@ from torch import Tensor, nn
 from model.channels import SEQUENCES, SLICES
 from model.subsets import all_subsets
 
-KEEP_PROBABILITY = 0.75
-"""Of each sequence under `SubsetLaw.BERNOULLI`: Bernoulli(1/4) drops."""
+KEEP_PROBABILITY = (0.75, 0.75, 0.75, 0.75)
+"""Of each sequence under `SubsetLaw.BERNOULLI`, unless training says otherwise: Bernoulli(1/4) drops."""
 
 
 class SubsetLaw(StrEnum):
@@ -27,7 +28,10 @@ class SubsetLaw(StrEnum):
     COUNT = "count"
     """First how many stay, each number as likely, then which: .25/.25/.25/.25. Full studies are trained on most."""
     BERNOULLI = "bernoulli"
-    """Each sequence drops with 1/4; one is kept where all would drop: .32/.42/.21/.05 for 0-3 dropped."""
+    """Each sequence drops by itself, and one is kept where all would drop: .32/.42/.21/.05 for 0-3 dropped at 1/4 each.
+
+    A sequence that sites often lack can drop more often than the others.
+    """
     NONE = "none"
     """Nothing is dropped and nothing is scaled: the comparator of the paper."""
 
@@ -59,12 +63,17 @@ def kept_scale(present: Tensor) -> Tensor:
     return len(SEQUENCES) / kept
 
 
-def draw_subsets(law: SubsetLaw, available: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw which sequences stay, for each sample of `available` (N, 4) bool (on the CPU) -> (N, 4) bool, never none."""
+def draw_subsets(
+    law: SubsetLaw, available: Tensor, generator: torch.Generator, keep: Sequence[float] = KEEP_PROBABILITY
+) -> Tensor:
+    """Draw which sequences stay, for each sample of `available` (N, 4) bool (on the CPU) -> (N, 4) bool, never none.
+
+    `keep` holds each sequence's probability to stay under `SubsetLaw.BERNOULLI`; the other laws do not read it.
+    """
     if law is SubsetLaw.NONE:
         return available.clone()
     if law is SubsetLaw.BERNOULLI:
-        return _bernoulli(available, generator)
+        return _bernoulli(available, generator, keep)
     subsets = torch.tensor(all_subsets())
     weight = (~subsets[None] | available[:, None]).all(dim=2).float()
     if law is SubsetLaw.COUNT:
@@ -74,8 +83,8 @@ def draw_subsets(law: SubsetLaw, available: Tensor, generator: torch.Generator) 
     return subsets[torch.multinomial(weight, 1, generator=generator)[:, 0]]
 
 
-def _bernoulli(available: Tensor, generator: torch.Generator) -> Tensor:
-    kept = available & (torch.rand(available.shape, generator=generator) < KEEP_PROBABILITY)
+def _bernoulli(available: Tensor, generator: torch.Generator, keep: Sequence[float]) -> Tensor:
+    kept = available & (torch.rand(available.shape, generator=generator) < torch.tensor(keep))
     rescued = torch.multinomial(available.float(), 1, generator=generator)
     none_left = ~kept.any(dim=1, keepdim=True)
     return torch.where(none_left, torch.zeros_like(kept).scatter(1, rescued, True), kept)

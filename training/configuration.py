@@ -11,7 +11,7 @@ from typing import Any
 
 from model.channels import SEQUENCES
 from model.edge import EdgeRule
-from model.input_dropout import SubsetLaw
+from model.input_dropout import KEEP_PROBABILITY, SubsetLaw
 from model.normalise import Normalisation
 from training.errors import TrainingError
 
@@ -64,6 +64,8 @@ class Configuration:
     architecture: str = "quartet_light"
     sequences: tuple[str, ...] = SEQUENCES
     subset_law: SubsetLaw = SubsetLaw.UNIFORM
+    keep_probability: tuple[float, ...] = KEEP_PROBABILITY
+    """Of BRAVO, PRE_CUBE, POST_CUBE and FLAIR under the law `bernoulli`; the other laws do not read it."""
     seed: int = 20211
     steps: int = 20_000
     steps_per_epoch: int = 500
@@ -138,7 +140,11 @@ def _configuration(raw: dict[str, Any]) -> Configuration:
     raw["edge_rule"] = EdgeRule(raw.get("edge_rule", EdgeRule.ZEROS))
     raw["subset_law"] = SubsetLaw(raw.get("subset_law", SubsetLaw.UNIFORM))
     raw["tversky_over"] = TverskyOver(raw.get("tversky_over", TverskyOver.BATCH))
-    for name in ("sequences", "validation_subsets"):
+    for name in ("sequences", "keep_probability", "validation_subsets"):
         if name in raw:
             raw[name] = tuple(tuple(v) if isinstance(v, list) else v for v in raw[name])
-    return Configuration(**raw)
+    configuration = Configuration(**raw)
+    keep = configuration.keep_probability
+    if len(keep) != len(SEQUENCES) or not all(0 < probability <= 1 for probability in keep):
+        raise TrainingError(f"keep_probability: four numbers above 0 and up to 1 are needed, not {list(keep)}")
+    return configuration

@@ -55,7 +55,7 @@ class Steps(Dataset[Batch]):
         read = SIZE_PX if full else 8 * round(size * MARGIN / 8)
         crops = [self._crop(rng, read) for _ in range(count)]
         available = torch.tensor([crop.available for crop in crops])
-        present = draw_subsets(configuration.subset_law, available, generator)
+        present = draw_subsets(configuration.subset_law, available, generator, configuration.keep_probability)
         read_slots = torch.tensor([name in configuration.sequences for name in SEQUENCES])
         owner, slot = (present & read_slots).nonzero(as_tuple=True)
         source = _misfiled(available, configuration.augmentation.misfiled, generator)[owner, slot]

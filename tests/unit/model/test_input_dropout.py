@@ -56,6 +56,14 @@ def test_subsets_are_drawn_by_their_law_and_never_empty(law, shares):
         assert float((dropped == number).float().mean()) == pytest.approx(share, abs=0.015)
 
 
+def test_a_sequence_can_drop_more_often_than_the_others():
+    available = torch.ones(20_000, 4, dtype=torch.bool)
+    drawn = draw_subsets(SubsetLaw.BERNOULLI, available, torch.Generator().manual_seed(4), (0.5, 0.85, 0.85, 1.0))
+    assert drawn.float().mean(0).tolist() == pytest.approx([0.5, 0.85, 0.85, 1.0], abs=0.01)
+    without_bravo = (drawn == torch.tensor([False, True, True, True])).all(1)
+    assert float(without_bravo.float().mean()) == pytest.approx(0.5 * 0.85 * 0.85, abs=0.01)
+
+
 @pytest.mark.parametrize("law", SubsetLaw)
 def test_a_sequence_that_the_set_lacks_is_always_dropped(law):
     available = torch.tensor([[False, True, True, True], [False, False, True, False]]).repeat(500, 1)

@@ -75,6 +75,14 @@ def test_training_sees_what_serving_computes(patients):
         assert np.abs(served - sample).max(axis=(1, 2, 3)).min() < 0.02  # resampled by nothing, in float32
 
 
+def test_the_probability_to_stay_is_that_of_the_run(patients):
+    configuration = Configuration(
+        batch=8, crop_px=64, full_share=0, subset_law=SubsetLaw.BERNOULLI, keep_probability=(1e-9, 1, 1, 1)
+    )
+    filled = Steps([patients[0]], configuration)[0].inputs.unflatten(1, (4, SLICES)).abs().amax((2, 3, 4)) > 0
+    assert filled.tolist() == [[False, True, True, True]] * 8
+
+
 def test_crops_about_lesions_hold_lesions(patients):
     configuration = Configuration(batch=6, crop_px=96, lesion_share=1, full_share=0, augmentation=STILL)
     held = [Steps(patients, configuration)[n].target.amax((1, 2, 3)) for n in range(4)]

@@ -146,10 +146,16 @@ def test_a_fault_of_ours_keeps_its_trace(data, tmp_path, monkeypatch):
 
 
 def test_a_configuration_survives_its_file():
-    configuration = Configuration(batch=3, subset_law=SubsetLaw.BERNOULLI)
+    configuration = Configuration(batch=3, subset_law=SubsetLaw.BERNOULLI, keep_probability=(0.5, 0.8, 0.9, 1.0))
     assert numbers.from_json(numbers.to_json(configuration)) == configuration
     with pytest.raises(ValueError, match="colour"):
         numbers.from_json('{"colour": 1}')
+
+
+@pytest.mark.parametrize("keep", ["[0.5]", "[0, 1, 1, 1]", "[0.5, 0.5, 0.5, 1.5]", '["a", 1, 1, 1]'])
+def test_probabilities_that_cannot_be_are_refused(keep):
+    with pytest.raises(ValueError, match=r"keep_probability|cannot be read"):
+        numbers.from_json(f'{{"keep_probability": {keep}}}')
 
 
 def test_the_loss_falls_as_the_answer_gets_better():
