@@ -49,6 +49,8 @@ class Study:
     """Settings of both trainings; without it those of training/configuration."""
     start_from: Path | None = None
     """An earlier report, whose networks go on and whose patients serve."""
+    mirror: bool = False
+    """Each network answers with the mean over the stack and its left-right mirror image."""
 
 
 PAPER = Study(train=100, validation=10, test=55, held_out=10, steps=20_000, architecture="deeplabv3_resnet50")
@@ -68,10 +70,7 @@ VALIDATIONS = 6
 def run(study: Study, out: Path, anatomy: Path | None) -> None:
     """The whole study into `out`: cohort/ (unless an earlier report has it), runs/, table.md, figures."""
     cohort = _earlier_cohort(study.start_from) if study.start_from else _make_cohort(study, out, anatomy)
-    predictors = {
-        COMPARATOR: _train(study, cohort, out, "comparator", "--without-dropout"),
-        ILD: _train(study, cohort, out, "ild"),
-    }
+    predictors = networks(study, cohort, out)
     results = {name: _on_site_b(predictor, cohort) for name, predictor in predictors.items()}
     _write(out, study, results)
     figures.write_curves({name: by_rule["youden"].rocs for name, by_rule in results.items()}, out)
@@ -124,6 +123,14 @@ def share_heads(anatomy: Path | None, out: Path) -> dict[str, Path]:
     return {name: out / name for name in parts}
 
 
+def networks(study: Study, cohort: Path, out: Path) -> dict[str, Predictor]:
+    """Train both, or take those that stand in `out`."""
+    return {
+        COMPARATOR: _train(study, cohort, out, "comparator", "--without-dropout"),
+        ILD: _train(study, cohort, out, "ild"),
+    }
+
+
 def _train(study: Study, cohort: Path, out: Path, name: str, *options: str) -> Predictor:
     run_folder = out / "runs" / name
     length = ["--steps", str(study.steps)]
@@ -136,7 +143,9 @@ def _train(study: Study, cohort: Path, out: Path, name: str, *options: str) -> P
     if study.start_from is not None:
         settings += ["--start-from", str(study.start_from / "runs" / name / "weights")]
     _command("training.train", *data, *length, *settings, *options)
-    return Predictor(run_folder / "weights")
+    predictor = Predictor(run_folder / "weights")
+    predictor.card = replace(predictor.card, mirror=study.mirror)
+    return predictor
 
 
 def _on_site_b(predictor: Predictor, cohort: Path) -> dict[str, SubsetResult]:
@@ -167,7 +176,8 @@ RULE_NAMES = {
 
 def _write(out: Path, study: Study, results: Mapping[str, Mapping[str, SubsetResult]]) -> None:
     patients = f"{study.train} patients of site A train; {study.validation} of site B validate, {study.test} test"
-    steps = f"{study.steps} steps each" + (", after those of an earlier study" if study.start_from else "")
+    steps = f"{study.steps} steps each" + ", after those of an earlier study" * (study.start_from is not None)
+    steps += ", mean with the mirror image" * study.mirror
     lines = [
         "# The paper's study on synthetic patients",
         "",
@@ -212,9 +222,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--architecture", help=f"default {PAPER.architecture}; small: {SMALL.architecture}")
     parser.add_argument("--configuration", type=Path, help="configuration.json with the settings of both trainings")
     parser.add_argument("--start-from", type=Path, help="report whose networks go on, with its patients")
+    parser.add_argument("--mirror", action="store_true", help="both answer with the mean with the mirror image")
     given = parser.parse_args(arguments)
-    study = replace(SMALL if given.small else PAPER, configuration=given.configuration, start_from=given.start_from)
-    study = replace(study, architecture=given.architecture or study.architecture, steps=given.steps or study.steps)
+    size = SMALL if given.small else PAPER
+    study = replace(
+        size,
+        architecture=given.architecture or size.architecture,
+        steps=given.steps or size.steps,
+        configuration=given.configuration,
+        start_from=given.start_from,
+        mirror=given.mirror,
+    )
     try:
         run(study, given.out, given.anatomy)
     except (

@@ -1,8 +1,10 @@
 """The study: a head that trains never tests."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from support.weights import random_card
 
 from training import reproduce
 from training.reproduce import share_heads
@@ -37,10 +39,10 @@ def test_a_later_study_goes_on_from_the_networks_and_patients_of_an_earlier(tmp_
         (first / folder).mkdir(parents=True)
     called = []
     monkeypatch.setattr(reproduce, "_command", lambda *arguments: called.append(arguments))
-    monkeypatch.setattr(reproduce, "Predictor", _stop_at_ild)
-    study = replace(reproduce.SMALL, configuration=tmp_path / "settings.json", start_from=first)
-    with pytest.raises(_Stopped):
-        reproduce.run(study, tmp_path / "out", None)
+    monkeypatch.setattr(reproduce, "Predictor", lambda weights: SimpleNamespace(weights=weights, card=random_card()))
+    study = replace(reproduce.SMALL, configuration=tmp_path / "settings.json", start_from=first, mirror=True)
+    networks = reproduce.networks(study, first / "cohort", tmp_path / "out")
+    assert all(network.card.mirror for network in networks.values())
     assert [arguments[0] for arguments in called] == ["training.train", "training.train"]
     for name, arguments in zip(("comparator", "ild"), called, strict=True):
         assert _option(arguments, "--data") == str(first / "cohort" / "train")
@@ -55,16 +57,6 @@ def test_a_later_study_goes_on_from_the_networks_and_patients_of_an_earlier(tmp_
 def test_a_folder_that_is_no_report_is_one_plain_line(tmp_path, capsys):
     assert reproduce.main(["--small", "--start-from", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "no report of this command" in capsys.readouterr().err
-
-
-class _Stopped(Exception):
-    pass
-
-
-def _stop_at_ild(weights):
-    if weights.parent.name == "ild":
-        raise _Stopped
-    return weights
 
 
 def _option(arguments, name):
