@@ -138,24 +138,27 @@ def write_report(out: Path, title: str, results: dict[str, SubsetResult]) -> Non
         else "".join(table({name: result.scores}) for name, result in results.items()),
     ]
     assert isinstance(sizes, dict)
-    heads = ["Subset", "threshold", "found", *sizes, "Dice against all four, standard error (patients)"]
-    lines += ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     whole = results.get(subset_name((True,) * len(SEQUENCES)))
+    heads = ["Subset", "threshold", "found", *sizes]
+    if whole is not None:
+        heads.append("Dice against all four, standard error (patients)")
+    lines += ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for name, result in results.items():
         content = result.as_json()
         by_size = sensitivity_by_size(result.scores)
         cells = [name, f"{result.threshold:.3f}", f"{content['found']}/{content['lesions']}"]
         cells += [f"{found}/{total}" for found, total in by_size.values()]
-        cells.append(_against(result, whole))
+        if whole is not None:
+            cells.append(_against(result, whole))
         lines.append("| " + " | ".join(cells) + " |")
     (out / "table.md").write_text("\n".join(lines) + "\n")
     raw = {name: result.as_json() for name, result in results.items()}
     (out / "evaluation.json").write_text(json.dumps({"title": title, "subsets": raw}, indent=1, allow_nan=False) + "\n")
 
 
-def _against(result: SubsetResult, whole: SubsetResult | None) -> str:
+def _against(result: SubsetResult, whole: SubsetResult) -> str:
     """The mean paired difference of Dice; below two standard errors it is noise."""
-    if whole is None or result is whole:
+    if result is whole:
         return ""
     difference = paired_difference(result.dice, whole.dice)
     return f"{difference.mean:+.3f}, {difference.standard_error:.3f} ({difference.n})"

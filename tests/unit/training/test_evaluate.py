@@ -146,3 +146,5 @@ def test_a_subset_is_compared_with_all_four_patient_by_patient(tmp_path):
     rows = [line for line in (tmp_path / "table.md").read_text().splitlines() if "0.500" in line or "0.250" in line]
     assert rows[0].endswith("|  |")
     assert rows[1].endswith("| -0.200, 0.100 (3) |")  # -.1, -.1, -.4: deviation .1732, by the root of 3
+    write_report(tmp_path, "title", {"BRAVO": part})
+    assert "against all four" not in (tmp_path / "table.md").read_text()
