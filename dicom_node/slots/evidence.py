@@ -212,8 +212,8 @@ _SAYS_NO = words_of(
     "no contrast", "non contrast", "without contrast", "not given", "none given", "not applicable", "ohne km",
     "kein km", "sans contraste", "sans injection", "senza mdc", "sin contraste",
 }  # fmt: skip
-_SAYS_NOTHING = words_of(
-    "unknown n/a na yes/no other true/false unbekannt inconnu sconosciuto desconocido onbekend ukendt"
+_SAYS_NOTHING = values.ABSENT | words_of(
+    "yes/no other true/false unbekannt inconnu sconosciuto desconocido onbekend ukendt"
 )
 
 

@@ -12,7 +12,8 @@ _SPLIT = re.compile(r"[\\/|]")
 _TIME = re.compile(r"(\d{2}):?(\d{2}):?(\d{1,2}(?:\.\d*)?)?$")
 _DATE = re.compile(r"(\d{4})[-./]?(\d{2})[-./]?(\d{2})")
 _NAME = re.compile(r"[^\W\d_]|\d{3}")
-_ABSENT = frozenset({"", "none", "n/a", "na", "null", "unknown", "nan"})
+ABSENT = frozenset({"", "none", "n/a", "na", "null", "unknown", "nan"})
+"""What writers put where they have nothing to say, in lower case."""
 
 
 def number(value: object) -> float | None:
@@ -48,7 +49,7 @@ def text(value: object) -> str:
         return ""
     else:
         found = str(value).strip()
-    return "" if found.lower() in _ABSENT else found
+    return "" if found.lower() in ABSENT else found
 
 
 def name(value: object) -> str:

@@ -58,7 +58,9 @@ def test_tag_alone_is_enough(agent: str) -> None:
     assert slots(h.ge_bravo(ContrastBolusAgent=agent)) == [BRAVO]
 
 
-@pytest.mark.parametrize("agent", ["", "NONE", "no", "None", "ohne", "-", "N", "w/o", "0", None, [], {}])
+@pytest.mark.parametrize(
+    "agent", ["", "NONE", "no", "None", "ohne", "-", "N", "w/o", "0", "NaN", "null", "N/A", None, [], {}]
+)
 def test_empty_or_denying_tags_never_make_post(agent: object) -> None:
     """A tag that denies, or is empty, is no agent."""
     assert slots(h.ge_bravo(ContrastBolusAgent=agent)) == [None]
