@@ -1,7 +1,8 @@
 """The networks: five slices of each sequence in, the logit of the centre slice out.
 
 `build` makes each of them by name. Three are the paper's DeepLab V3 (torchvision's, with 20 input channels and one
-logit); `quartet_light` is a candidate for small lesions and for processors without a GPU: see model/light.py.
+logit); `quartet_light` and `quartet_wide` are candidates for small lesions and for processors without a GPU: see
+model/light.py.
 Called by model/checkpoint and training. Input dropout lies in front of a network, not in it (model/input_dropout).
 """
 
@@ -10,10 +11,12 @@ from typing import cast
 from torch import Tensor, nn
 
 from model.channels import CHANNELS
-from model.light import LightNetwork
+from model.light import LIGHT, WIDE, LightNetwork
 from model.torchvision_import import segmentation_models
 
-ARCHITECTURES = ("deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3_mobilenet_v3_large", "quartet_light")
+DEEPLABS = ("deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3_mobilenet_v3_large")
+LIGHTS = {"quartet_light": LIGHT, "quartet_wide": WIDE}
+ARCHITECTURES = (*DEEPLABS, *LIGHTS)
 
 
 class DeepLabV3(nn.Module):
@@ -47,7 +50,7 @@ def build(name: str, channels: int = CHANNELS) -> nn.Module:
     """
     if name not in ARCHITECTURES:
         raise ValueError(f"no architecture {name!r}; known here: {', '.join(ARCHITECTURES)}")
-    return LightNetwork(channels) if name == "quartet_light" else DeepLabV3(name, channels)
+    return LightNetwork(channels, LIGHTS[name]) if name in LIGHTS else DeepLabV3(name, channels)
 
 
 def _replace(root: nn.Module, old: nn.Module, new: nn.Module) -> None:

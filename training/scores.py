@@ -11,6 +11,7 @@ from typing import Final
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 Mask = NDArray[np.bool_]
 Float32 = NDArray[np.float32]
@@ -20,7 +21,12 @@ CONNECTIVITY: Final = 26
 OBJECT_LIMIT_MM3 = 10.0
 """The paper's size limit of an object, about 2 mm in linear dimension."""
 BINS = 20_000
-"""Of the ROC: probabilities are compared in steps of 5e-5, which moves an AUC by less than 1e-4."""
+"""Of the ROC, equally wide in the logit."""
+LOGITS = (-60.0, 18.0)
+"""From the first bin to the last. A sure network ranks background by logits far below those of a lesion that it misses
+(1e-20 against 1e-6): bins of equal probability would call both zero and count half of such a lesion as unseen."""
+THRESHOLDS = (1e-3, 1 - 1e-3)
+"""No rule sets a threshold beyond these: a rule of rates alone (Youden) would call a thousand voxels a patient."""
 DICE_GIVEN_UP = 0.01
 """Differences of the mean Dice over a few patients below this say nothing."""
 SIZE_CLASSES_MM = ((0.0, 3.0), (3.0, 6.0), (6.0, 10.0), (10.0, float("inf")))
@@ -49,7 +55,9 @@ class Roc:
 
 def roc(probability: Float32, truth: Mask, inside: Mask) -> Roc:
     """Count the voxels `inside` (those where something was measured). All arrays (Z, Y, X)."""
-    bins = np.minimum((probability[inside] * BINS).astype(np.int64), BINS - 1)
+    first, last = LOGITS
+    places = (logit(probability[inside].astype(np.float64)) - first) * (BINS / (last - first))
+    bins = np.clip(places, 0, BINS - 1).astype(np.int64)
     lesion = truth[inside]
     return Roc(
         positives=np.bincount(bins[lesion], minlength=BINS), negatives=np.bincount(bins[~lesion], minlength=BINS)
@@ -66,7 +74,7 @@ def _falling(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 def youden_threshold(rocs: Sequence[Roc]) -> float:
     """The probability at which the mean over patients of TPR - FPR is greatest (Youden 1950; the paper's rule)."""
     gain = np.nanmean([tpr - fpr for fpr, tpr in (roc.rates for roc in rocs)], axis=0)
-    return float(np.clip(np.argmax(gain) / BINS, 1e-3, 1 - 1e-3))
+    return _probability(np.argmax(gain))
 
 
 def dice_threshold(rocs: Sequence[Roc]) -> float:
@@ -93,7 +101,9 @@ def _mean_dice(rocs: Sequence[Roc]) -> NDArray[np.float64]:
 
 
 def _probability(place: np.integer | int) -> float:
-    return float(np.clip(int(place) / BINS, 1e-3, 1 - 1e-3))
+    """The probability from which bin `place` on is called, within `THRESHOLDS`."""
+    first, last = LOGITS
+    return float(np.clip(expit(first + int(place) * (last - first) / BINS), *THRESHOLDS))
 
 
 def _dice_by_bin(roc: Roc) -> NDArray[np.float64]:

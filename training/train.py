@@ -6,6 +6,7 @@ the best running mean so far, which training.export turns into weights that the 
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import sys
@@ -89,7 +90,15 @@ def run(given: argparse.Namespace) -> None:
     trained = Steps([patients[name] for name in chosen.train], configuration, place.rank)
     _epochs(learner, trained, [patients[name] for name in chosen.validation], best, given, place)
     if place.count > 1:
-        torch.distributed.destroy_process_group()
+        _part(learner)
+
+
+def _part(learner: Learner) -> None:
+    """End the group of processes. What still holds it at the interpreter's end may abort there: its threads run on."""
+    learner.called = learner.network
+    gc.collect()
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
 
 
 def _epochs(

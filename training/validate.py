@@ -41,13 +41,13 @@ def validate(network: nn.Module, patients: Sequence[Patient], configuration: Con
 
 
 def dice_curve(predictor: Predictor, patient: Patient, present: tuple[bool, ...]) -> Float32:
-    """Dice of one patient at 200 thresholds."""
+    """Dice of one patient at 800 thresholds, a tenth of a logit apart."""
     stack = np.asarray(patient.stack, dtype=np.float32)
     truth: Mask = np.asarray(patient.mask > 0)
     measured: Mask = np.asarray(stack.any(axis=0))
     counts = roc(predictor.predict(stack, present), truth, measured)
-    found = np.cumsum(counts.positives[::-1])[::-1][::100]
-    false = np.cumsum(counts.negatives[::-1])[::-1][::100]
+    found = np.cumsum(counts.positives[::-1])[::-1][::25]
+    false = np.cumsum(counts.negatives[::-1])[::-1][::25]
     dice: Float32 = (2 * found / (found + false + counts.positives.sum())).astype(np.float32)
     return dice
 

@@ -20,12 +20,13 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
         build("unet")
 
 
-def test_the_light_network_stays_light():
-    network = build("quartet_light").eval()
+@pytest.mark.parametrize(("name", "flops", "parameters"), [("quartet_light", 3e9, 1e6), ("quartet_wide", 7e9, 2e6)])
+def test_the_light_networks_stay_light(name, flops, parameters):
+    network = build(name).eval()
     with torch.inference_mode(), FlopCounterMode(display=False) as counted:
         network(torch.zeros(1, 20, 256, 256))
-    assert counted.get_total_flops() < 3e9
-    assert sum(p.numel() for p in network.parameters()) < 1e6
+    assert counted.get_total_flops() < flops
+    assert sum(p.numel() for p in network.parameters()) < parameters
 
 
 def test_torchvision_imports_here():

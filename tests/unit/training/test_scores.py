@@ -6,7 +6,7 @@ from scipy import ndimage
 from scipy import stats as scipy_stats
 from sklearn import metrics as sk
 
-from training.scores import BINS, DICE_GIVEN_UP, dice_threshold, pooled_thresholds, roc, score, youden_threshold
+from training.scores import DICE_GIVEN_UP, dice_threshold, pooled_thresholds, roc, score, youden_threshold
 from training.statistics import compare, sensitivity_by_size, spread, table
 
 
@@ -115,8 +115,24 @@ def test_table_one_has_a_row_for_each_network_and_the_p_values() -> None:
     assert [line.split("|")[1].strip() for line in lines[2:]] == ["DeepLab V3", "ILD", "p, rank-sum", "p, signed-rank"]
 
 
-def test_bins_resolve_a_probability() -> None:
-    assert BINS >= 10_000
+def test_the_auc_of_a_sure_network_counts_what_it_ranks_far_below_any_threshold() -> None:
+    """Missed lesions at 1e-6 lie above background at 1e-20: bins of equal probability gave .75 here."""
+    rng = np.random.default_rng(7)
+    truth = np.zeros((10, 50, 50), dtype=bool)
+    truth[4, 10:20, 10:20] = True
+    logit = np.where(truth, rng.choice([-12.0, 9.0], truth.shape), -40) + rng.normal(0, 4, truth.shape)
+    probability = (1 / (1 + np.exp(-logit))).astype(np.float32)
+    exact = sk.roc_auc_score(truth.ravel(), probability.ravel())
+    assert exact > 0.999
+    assert roc(probability, truth, np.ones_like(truth)).auc == pytest.approx(exact, abs=1e-5)
+
+
+def test_certainty_is_a_probability_too() -> None:
+    truth = np.zeros((1, 8, 8), dtype=bool)
+    truth[0, 0] = True
+    counts = roc(truth.astype(np.float32), truth, np.ones_like(truth))
+    assert (counts.positives[-1], counts.negatives[0]) == (8, 56)
+    assert counts.auc == 1.0
 
 
 def test_a_flat_curve_takes_the_common_threshold_and_a_sharp_one_keeps_its_own() -> None:
@@ -135,13 +151,8 @@ def test_a_flat_curve_takes_the_common_threshold_and_a_sharp_one_keeps_its_own()
     rocs["low"] = curve(0.3, 0.2)
     apart = pooled_thresholds(rocs)
     assert apart["flat"] == apart["sharp"] == apart["other"] == pytest.approx(found["flat"])
-    assert 0.2 < apart["low"] <= 0.3 + 1 / BINS
+    assert 0.2 < apart["low"] <= 0.301
     for name, threshold in apart.items():
-        dice = score_at(rocs[name][0], threshold)
+        inside, outside = {"flat": (0.95, 0.05), "sharp": (0.9, 0.8), "other": (0.9, 0.7), "low": (0.3, 0.2)}[name]
+        dice = sk.f1_score(truth.ravel(), np.where(truth, inside, outside).ravel() >= threshold)
         assert dice >= 1 - DICE_GIVEN_UP, name
-
-
-def score_at(one, threshold: float) -> float:
-    first = round(threshold * BINS)
-    hit, false = one.positives[first:].sum(), one.negatives[first:].sum()
-    return 2 * hit / (hit + false + one.positives.sum())
