@@ -126,6 +126,17 @@ def curves(predictor: Predictor, patients: Iterable[Patient], subsets: Sequence[
     return rocs
 
 
+def by_itself(predictor: Predictor, patients: Source, present: Present, rule: str) -> SubsetResult:
+    """One subset at the threshold that suits these very patients; all have its sequences. Each is predicted once."""
+    answers = [patient.on_truth(predictor.predict(patient.stack, present)) for patient in patients]
+    answered = zip(patients, answers, strict=True)
+    rocs = [roc(answer, p.truth, p.measured) for p, answer in answered if p.truth is not None and p.truth.any()]
+    result = SubsetResult(threshold=RULES[rule](rocs))
+    for patient, answer in zip(patients, answers, strict=True):
+        result.add(patient, answer)
+    return result
+
+
 def write_report(out: Path, title: str, results: dict[str, SubsetResult]) -> None:
     """table.md and evaluation.json of all subsets."""
     out.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from support.patients import write_patient
 from support.weights import random_weights
 
 from model.subsets import all_subsets, subset_name
-from training.evaluate import SubsetResult, calibrate, main, write_report
+from training.evaluate import SubsetResult, by_itself, calibrate, evaluate, main, write_report
 from training.prepare import open_source
 from training.scores import SIZE_CLASSES_MM, PatientScores, roc, score, size_class_name
 from training.statistics import mean_roc
@@ -134,6 +134,18 @@ def test_thresholds_of_the_subsets_that_are_measured_come_from_other_patients(tm
     others = open_source("cache", tmp_path / "validation")
     expected = calibrate(Predictor(tmp_path / "weights"), others, both, "dice")
     assert {name: one["threshold"] for name, one in subsets.items()} == expected
+
+
+def test_a_subset_by_itself_is_what_calibration_and_evaluation_on_the_same_patients_give(tmp_path):
+    random_weights(tmp_path / "weights")
+    for number in (1, 2):
+        write_patient(tmp_path / "patients", number, slices=4)
+    predictor, patients = Predictor(tmp_path / "weights"), open_source("cache", tmp_path / "patients")
+    present = (False, True, True, True)
+    thresholds = calibrate(predictor, patients, [present], "dice")
+    expected = evaluate(predictor, patients, [present], lambda p: thresholds[subset_name(p)])[subset_name(present)]
+    assert by_itself(predictor, patients, present, "dice").as_json() == expected.as_json()
+    assert expected.as_json()["patients"] == 2
 
 
 def test_a_subset_is_compared_with_all_four_patient_by_patient(tmp_path):

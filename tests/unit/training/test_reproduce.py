@@ -7,6 +7,7 @@ import pytest
 from support.weights import random_card
 
 from training import reproduce
+from training.configuration import from_json
 from training.reproduce import share_heads
 
 
@@ -49,9 +50,15 @@ def test_a_later_study_goes_on_from_the_networks_and_patients_of_an_earlier(tmp_
         assert _option(arguments, "--start-from") == str(first / "runs" / name / "weights")
         assert _option(arguments, "--out") == str(tmp_path / "out" / "runs" / name)
         assert _option(arguments, "--configuration") == str(tmp_path / "settings.json")
-        assert "--steps-per-epoch" not in arguments
+        assert _option(arguments, "--steps-per-epoch") == str(reproduce.SMALL.steps // 4)
     assert "--without-dropout" in called[0]
     assert "--without-dropout" not in called[1]
+
+
+def test_the_settings_of_the_study_come_with_the_package():
+    settings = from_json(reproduce.SETTINGS.read_text())
+    assert (settings.architecture, settings.steps) == (reproduce.PAPER.architecture, reproduce.PAPER.steps)
+    assert settings.steps_per_epoch == reproduce.PAPER.steps // reproduce.VALIDATIONS
 
 
 def test_a_folder_that_is_no_report_is_one_plain_line(tmp_path, capsys):
