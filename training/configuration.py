@@ -66,6 +66,8 @@ class Configuration:
     subset_law: SubsetLaw = SubsetLaw.UNIFORM
     keep_probability: tuple[float, ...] = KEEP_PROBABILITY
     """Of BRAVO, PRE_CUBE, POST_CUBE and FLAIR under the law `bernoulli`; the other laws do not read it."""
+    late_keep_probability: tuple[float, ...] = ()
+    """The same for the second half of the steps, where it is given: all subsets first, then those that arrive most."""
     seed: int = 20211
     steps: int = 20_000
     steps_per_epoch: int = 500
@@ -140,11 +142,13 @@ def _configuration(raw: dict[str, Any]) -> Configuration:
     raw["edge_rule"] = EdgeRule(raw.get("edge_rule", EdgeRule.ZEROS))
     raw["subset_law"] = SubsetLaw(raw.get("subset_law", SubsetLaw.UNIFORM))
     raw["tversky_over"] = TverskyOver(raw.get("tversky_over", TverskyOver.BATCH))
-    for name in ("sequences", "keep_probability", "validation_subsets"):
+    for name in ("sequences", "keep_probability", "late_keep_probability", "validation_subsets"):
         if name in raw:
             raw[name] = tuple(tuple(v) if isinstance(v, list) else v for v in raw[name])
     configuration = Configuration(**raw)
-    keep = configuration.keep_probability
-    if len(keep) != len(SEQUENCES) or not all(0 < probability <= 1 for probability in keep):
-        raise TrainingError(f"keep_probability: four numbers above 0 and up to 1 are needed, not {list(keep)}")
+    for name in ("keep_probability", "late_keep_probability"):
+        keep = getattr(configuration, name)
+        whole = len(keep) == len(SEQUENCES) or (name.startswith("late") and not keep)
+        if not whole or not all(0 < probability <= 1 for probability in keep):
+            raise TrainingError(f"{name}: four numbers above 0 and up to 1 are needed, not {list(keep)}")
     return configuration

@@ -55,7 +55,7 @@ class Steps(Dataset[Batch]):
         read = SIZE_PX if full else 8 * round(size * MARGIN / 8)
         crops = [self._crop(rng, read) for _ in range(count)]
         available = torch.tensor([crop.available for crop in crops])
-        present = draw_subsets(configuration.subset_law, available, generator, configuration.keep_probability)
+        present = draw_subsets(configuration.subset_law, available, generator, self._keep_probability(step))
         read_slots = torch.tensor([name in configuration.sequences for name in SEQUENCES])
         owner, slot = (present & read_slots).nonzero(as_tuple=True)
         source = _misfiled(available, configuration.augmentation.misfiled, generator)[owner, slot]
@@ -73,6 +73,10 @@ class Steps(Dataset[Batch]):
             generator,
         )
         return Batch(inputs=self._encode(changed, owner, slot, present), target=target)
+
+    def _keep_probability(self, step: int) -> tuple[float, ...]:
+        late = step >= self.configuration.steps // 2
+        return (late and self.configuration.late_keep_probability) or self.configuration.keep_probability
 
     def _encode(self, series: Tensor, owner: Tensor, slot: Tensor, present: Tensor) -> Tensor:
         """(K, 5, H, W) in medians -> (N, S * 5, H, W): normalised, each in its place, scaled as input dropout does."""

@@ -83,6 +83,14 @@ def test_the_probability_to_stay_is_that_of_the_run(patients):
     assert filled.tolist() == [[False, True, True, True]] * 8
 
 
+def test_the_second_half_of_a_run_may_keep_other_sequences(patients):
+    law = {"subset_law": SubsetLaw.BERNOULLI, "keep_probability": (1e-9, 1, 1, 1)}
+    both = Configuration(batch=2, crop_px=64, full_share=0, steps=7, late_keep_probability=(1, 1, 1e-9, 1), **law)
+    batches = Steps([patients[0]], both)
+    filled = [batches[n].inputs.unflatten(1, (4, SLICES)).abs().amax((0, 2, 3, 4)) > 0 for n in range(7)]
+    assert [f.tolist() for f in filled] == [[False, True, True, True]] * 3 + [[True, True, False, True]] * 4
+
+
 def test_crops_about_lesions_hold_lesions(patients):
     configuration = Configuration(batch=6, crop_px=96, lesion_share=1, full_share=0, augmentation=STILL)
     held = [Steps(patients, configuration)[n].target.amax((1, 2, 3)) for n in range(4)]

@@ -156,6 +156,8 @@ def test_a_configuration_survives_its_file():
 def test_probabilities_that_cannot_be_are_refused(keep):
     with pytest.raises(ValueError, match=r"keep_probability|cannot be read"):
         numbers.from_json(f'{{"keep_probability": {keep}}}')
+    with pytest.raises(ValueError, match=r"keep_probability|cannot be read"):
+        numbers.from_json(f'{{"late_keep_probability": {keep}}}')
 
 
 def test_the_loss_falls_as_the_answer_gets_better():
