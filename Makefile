@@ -23,7 +23,7 @@ serve: $(STAMP) ## run the node on this machine with quartet.toml (see deploy/qu
 	$(BIN)/quartet serve --config quartet.toml
 
 test: $(STAMP) ## the tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(STAMP) ## ruff, mypy strict, import contracts
 	$(BIN)/ruff format --check .
