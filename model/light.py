@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from model.channels import SLICES
 
 
-
 @dataclass(frozen=True, slots=True)
 class Widths:
     """How many channels there are."""
