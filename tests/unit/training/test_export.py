@@ -8,6 +8,7 @@ from support.weights import random_card, random_weights
 
 from model.checkpoint import load
 from training.export import main, with_thresholds
+from training.model_card import model_card
 
 
 def test_a_run_becomes_weights_with_thresholds_and_metrics(tmp_path):
@@ -40,3 +41,8 @@ def test_no_weights_is_one_plain_line(tmp_path, capsys):
     write_patient(tmp_path / "val", 1, slices=4)
     assert main([str(tmp_path), "--validation", str(tmp_path / "val"), "--out", str(tmp_path), "--version", "1"]) == 2
     assert "card.json cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_the_card_says_whether_the_mirror_image_answers_too(mirror):
+    assert ("mean over the stack and its left-right mirror image" in model_card(random_card(mirror=mirror))) is mirror
