@@ -34,7 +34,8 @@ def model_card(card: Card) -> str:
         f"**{card.statement}**",
         f"Network `{card.architecture}`, sequences {', '.join(card.sequences)}; subsets drawn in training: "
         f"{card.subset_law}. SHA-256 of weights.safetensors: `{card.weights_sha256}`."
-        + " It answers with the mean over the stack and its left-right mirror image." * card.mirror,
+        + " It answers with the mean over the stack and its left-right mirror image."
+        * card.mirror,
         "## Data",
         *(f"- {sentence}" for sentence in card.data or ("not stated",)),
         "## Expected performance",
