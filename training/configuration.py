@@ -146,9 +146,8 @@ def _configuration(raw: dict[str, Any]) -> Configuration:
         if name in raw:
             raw[name] = tuple(tuple(v) if isinstance(v, list) else v for v in raw[name])
     configuration = Configuration(**raw)
-    for name in ("keep_probability", "late_keep_probability"):
-        keep = getattr(configuration, name)
-        whole = len(keep) == len(SEQUENCES) or (name.startswith("late") and not keep)
-        if not whole or not all(0 < probability <= 1 for probability in keep):
+    early, late = configuration.keep_probability, configuration.late_keep_probability
+    for name, keep in (("keep_probability", early), ("late_keep_probability", late or early)):
+        if len(keep) != len(SEQUENCES) or not all(0 < probability <= 1 for probability in keep):
             raise TrainingError(f"{name}: four numbers above 0 and up to 1 are needed, not {list(keep)}")
     return configuration

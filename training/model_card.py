@@ -19,6 +19,7 @@ COLUMNS = (
     ("patients", "patients", "{:.0f}"),
 )
 """Of the table: name in the card, heading, form."""
+MIRRORED = " It answers with the mean over the stack and its left-right mirror image."
 LIMITS = (
     "Trained on synthetic patients unless the sources above say otherwise; what it does on real metastases is unknown.",
     "Expects brain MRI of adults on the model's grid (axial, 0.9375 mm, 1 mm apart), which the worker makes.",
@@ -33,9 +34,7 @@ def model_card(card: Card) -> str:
         f"# {card.name} {card.version}",
         f"**{card.statement}**",
         f"Network `{card.architecture}`, sequences {', '.join(card.sequences)}; subsets drawn in training: "
-        f"{card.subset_law}. SHA-256 of weights.safetensors: `{card.weights_sha256}`."
-        + " It answers with the mean over the stack and its left-right mirror image."
-        * card.mirror,
+        f"{card.subset_law}. SHA-256 of weights.safetensors: `{card.weights_sha256}`.{MIRRORED * card.mirror}",
         "## Data",
         *(f"- {sentence}" for sentence in card.data or ("not stated",)),
         "## Expected performance",

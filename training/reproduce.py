@@ -36,7 +36,8 @@ SIZES = [size_class_name(low, high) for low, high in SIZE_CLASSES_MM]
 
 SETTINGS = Path(__file__).parent / "study" / "settings.json"
 """Those of the study in training/study: milder random changes than training's, as both sites are synthetic; the Tversky
-loss of each crop; and as site B lacks BRAVO, dropout that takes it in half of the samples and the others in .15."""
+loss of each crop; and as site B lacks BRAVO, dropout that takes it in half of the samples, the others in .15 and later
+in .05."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
