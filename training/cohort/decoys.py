@@ -1,16 +1,18 @@
 """What FLAIR shows bright and T1 dark in a brain and is no metastasis: it never enhances, and is never in the truth.
 
 Called by scene.py. Spots of the white matter, as every second patient of this age has; and, in the randomised mode,
-whole areas: oedema that lies beside a lesion and not around it, gliosis, an old infarct, a cavity left by an operation.
-A network that has seen none of these takes the dark oedema next to a tumour's rim for its core.
+whole areas (oedema that lies beside a lesion and not around it, gliosis, an old infarct, a cavity left by an operation)
+and the caps and bands of the ventricles. A network that has seen none of these takes the dark oedema next to a tumour's
+rim for its core, and the white matter at the tip of a frontal horn for a metastasis.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from scipy import ndimage
 
-from training.cohort.fields import Float32
+from training.cohort.fields import Float32, smooth_field
 from training.cohort.lesion_shape import Box, Form, body_distance, box_around, membership
 from training.cohort.lesions import SUSCEPTIBLE, Float64, Lesion, UInt8
 from training.cohort.tissues import BRAIN, Tissue
@@ -18,10 +20,14 @@ from worker.volume.geometry import Grid
 
 _COARSE: Final = 2
 """Places are drawn at every second voxel."""
-_BESIDE: Final = 0.35
+_BESIDE: Final = 0.5
 """Probability that a lesion has an area at its side."""
 _SMALLEST_MM, _LARGEST_MM = 3.0, 24.0
 """Radius of an area."""
+_CAPPED: Final = 0.65
+"""Probability of caps and bands along the ventricles."""
+_CAP_MM: Final = (1.0, 5.0)
+"""How far they reach on average."""
 _KINDS: Final = (Tissue.OEDEMA, Tissue.NECROSIS, Tissue.CYST)
 _ODDS: Final = (0.7, 0.2, 0.1)
 """What an area is made of, and how often."""
@@ -53,9 +59,27 @@ def draw_areas(tissue: UInt8, grid: Grid, rng: np.random.Generator, lesions: Seq
             way = rng.standard_normal(3)
             way *= (radius_mm + rng.uniform(0.3, 0.9) * size) / np.linalg.norm(way)
             planned.append((np.array(lesion.centre_zyx) + way / spacing, size))
-    for centre in _places(tissue, int(rng.geometric(0.6)) - 1, rng):
+    for centre in _places(tissue, int(rng.geometric(0.45)) - 1, rng):
         planned.append((centre, float(np.clip(np.exp(rng.normal(np.log(8), 0.5)), _SMALLEST_MM, _LARGEST_MM))))
     return tuple(_area(tissue, grid, rng, centre, size) for centre, size in planned)
+
+
+def draw_caps(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> tuple[Lesion, ...]:
+    """White matter along the ventricles that swells in patches, thickest where a smooth field has it; one or none."""
+    coarse = tissue[::_COARSE, ::_COARSE, ::_COARSE] == Tissue.VENTRICLE
+    if rng.random() > _CAPPED or not coarse.any():
+        return ()
+    spacing, reach_mm = _spacing(grid), float(np.exp(rng.uniform(*np.log(_CAP_MM))))
+    found = _COARSE * np.argwhere(coarse)
+    middle = (found.min(axis=0) + found.max(axis=0)) / 2
+    box = box_around(grid.shape_zyx, middle, (found.max(axis=0) - found.min(axis=0)) / 2 + (4 * reach_mm + 2) / spacing)
+    outside = np.asarray(tissue[box] != Tissue.VENTRICLE)
+    distance = ndimage.distance_transform_edt(outside, sampling=spacing)
+    shape = (outside.shape[0], outside.shape[1], outside.shape[2])
+    z, y, x = (float(mm) for mm in spacing)
+    thickness = np.float32(reach_mm) * np.exp(np.float32(0.7) * smooth_field(rng, shape, (z, y, x), 8.0))
+    share = np.clip(1.5 - distance / thickness, 0, 1) * SUSCEPTIBLE[tissue[box]] * np.float32(rng.uniform(0.3, 1.0))
+    return (_decoy("cap", box, share.astype(np.float32), Tissue.OEDEMA, middle),)
 
 
 def _area(tissue: UInt8, grid: Grid, rng: np.random.Generator, centre: Float64, radius_mm: float) -> Lesion:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from training.cohort.anatomy import load_anatomy
-from training.cohort.decoys import draw_areas, draw_white_matter_lesions
+from training.cohort.decoys import draw_areas, draw_caps, draw_white_matter_lesions
 from training.cohort.deform import Warp, deform
 from training.cohort.fields import Float32, smooth_field, upsample
 from training.cohort.lesions import Lesion, draw_lesions
@@ -78,7 +78,7 @@ def build_scene(
         lesions=lesions,
         others=(
             *draw_white_matter_lesions(tissue, grid, rng),
-            *(draw_areas(tissue, grid, rng, lesions) if wide else ()),
+            *((*draw_areas(tissue, grid, rng, lesions), *draw_caps(tissue, grid, rng)) if wide else ()),
         ),
         vessels=draw_vessels(tissue, grid, rng, wide=wide),
         dura=dura,

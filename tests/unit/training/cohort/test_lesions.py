@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from training.cohort.decoys import draw_areas, draw_white_matter_lesions
+from training.cohort.decoys import draw_areas, draw_caps, draw_white_matter_lesions
 from training.cohort.lesion_shape import Form, body_distance, box_around, membership
 from training.cohort.lesions import _count, _form, draw_lesions
 from training.cohort.protocol import Site
@@ -81,7 +81,7 @@ def test_spots_of_white_matter_are_no_truth(tissue: np.ndarray) -> None:
 
 
 def test_areas_lie_beside_lesions_and_elsewhere_and_never_enhance(tissue: np.ndarray) -> None:
-    """About every third lesion has one within reach; none has a body, and none swells bone or fluid."""
+    """About every second lesion has one within reach; none has a body, and none swells bone or fluid."""
     grid = scene_grid()
     lesions = draw_lesions(tissue, grid, np.random.default_rng(3), Site.A, count=12)
     areas = [area for seed in range(4) for area in draw_areas(tissue, grid, np.random.default_rng(seed), lesions)]
@@ -92,3 +92,22 @@ def test_areas_lie_beside_lesions_and_elsewhere_and_never_enhance(tissue: np.nda
         assert area.oedema.max() <= 1
         assert not area.oedema[np.isin(tissue[area.box], (Tissue.BONE, Tissue.CSF, Tissue.AIR))].any()
     assert not draw_areas(np.full_like(tissue, Tissue.BONE), grid, np.random.default_rng(0), ())
+
+
+def test_caps_lie_along_the_ventricles_in_most_heads_and_never_enhance(tissue: np.ndarray) -> None:
+    """Within centimetres of a ventricle, most at its border; no body, and none in fluid. No ventricle, no cap."""
+    grid = scene_grid()
+    with_ventricle = tissue.copy()
+    with_ventricle[90:110, 110:150, 115:130] = Tissue.VENTRICLE
+    away = ndimage.distance_transform_edt(with_ventricle != Tissue.VENTRICLE, sampling=grid.spacing_mm_xyz[::-1])
+    drawn = [draw_caps(with_ventricle, grid, np.random.default_rng(seed)) for seed in range(12)]
+    caps = [cap for found in drawn for cap in found]
+    assert 4 <= len(caps) < 12
+    for cap in caps:
+        assert cap.kind == "cap"
+        assert not cap.body.any()
+        assert not cap.oedema[np.isin(with_ventricle[cap.box], (Tissue.VENTRICLE, Tissue.CSF, Tissue.BONE))].any()
+        near = away[cap.box]
+        assert cap.oedema[(near > 0) & (near < 2)].mean() > 4 * cap.oedema[near > 10].mean()
+        assert 0 < cap.oedema.max() <= 1
+    assert not any(draw_caps(tissue, grid, np.random.default_rng(seed)) for seed in range(4))
