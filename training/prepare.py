@@ -22,6 +22,7 @@ from training.cases import brainmetshare, challenge
 from training.cases.case import Case, CaseError, load
 from training.deface import DefacingError, without_face
 from training.errors import TrainingError
+from training.half_precision import to_float16
 from training.scores import Float32, Mask
 from worker.volume.geometry import Float64, Grid, Volume
 from worker.volume.resample import IDENTITY, model_grid, resample, to_model_grid, to_native
@@ -175,7 +176,7 @@ def write_cache(patient: Patient, folder: Path) -> Path:
     """Write a patient as `load_cached` and training read it. Gives its folder."""
     target = folder / patient.name
     target.mkdir(parents=True, exist_ok=True)
-    np.save(target / "stack.npy", patient.stack.astype(np.float16 if np.abs(patient.stack).max() < 6e4 else np.float32))
+    np.save(target / "stack.npy", to_float16(patient.stack, only_where_needed=True))
     np.save(target / "mask.npy", patient.truth_on_model_grid().astype(np.uint8))
     about = {"name": patient.name, "present": list(patient.present), "defacing": patient.defacing}
     (target / "meta.json").write_text(json.dumps(about))

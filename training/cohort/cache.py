@@ -18,9 +18,7 @@ import numpy as np
 from model.channels import SEQUENCES
 from training.cohort.patient import Options, brain_on, make_model_grid_patient
 from training.cohort.protocol import Site
-
-_LARGEST = 60000
-"""Float16 ends at 65504."""
+from training.half_precision import to_float16
 
 
 def write_cached(folder: Path, seed: int, site: Site, options: Options) -> Path:
@@ -29,9 +27,7 @@ def write_cached(folder: Path, seed: int, site: Site, options: Options) -> Path:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     stacked, mask, grid, patient = make_model_grid_patient(seed, site, options)
-    tops = np.percentile(stacked[:, ::2, ::4, ::4], 99.9, axis=(1, 2, 3)).astype(np.float32)
-    stacked *= np.where(tops > 0, 1000 / np.maximum(tops, 1e-6), 0)[:, None, None, None].astype(np.float32)
-    np.save(folder / "stack.npy", np.minimum(stacked, _LARGEST).astype(np.float16))
+    np.save(folder / "stack.npy", to_float16(stacked))
     np.save(folder / "mask.npy", mask)
     np.save(folder / "brain.npy", brain_on(patient, grid))
     meta = {
