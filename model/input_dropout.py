@@ -4,7 +4,9 @@ Grøvik et al. 2021, Methods and Fig. 4: all five slices of a sequence are zeroe
 never all; the input is multiplied by 1/(1-p), p the proportion dropped, in training and in inference alike. With n
 sequences left the scale is 4/n: 1, 4/3, 2 or 4. The law by which subsets are drawn is left open there: a setting here.
 
-Called by training (draw, then drop) and by worker/inference (drop what the study lacks). Knows tensors only.
+Called by training/sampling, which draws and scales, and by worker/inference/predict, which scales what a study holds.
+Both leave zeros where a sequence is not there and never compute with what it held, so the network has no such layer.
+tests/support/ild_layer.py is the layer as the paper has it, and tests hold both to it. Knows tensors only.
 """
 
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor, nn
 
-from model.channels import SEQUENCES, SLICES
+from model.channels import SEQUENCES
 from model.subsets import all_subsets
 
 KEEP_PROBABILITY = (0.75, 0.75, 0.75, 0.75)
@@ -34,25 +36,6 @@ class SubsetLaw(StrEnum):
     """
     NONE = "none"
     """Nothing is dropped and nothing is scaled: the comparator of the paper."""
-
-
-class InputDropout(nn.Module):
-    """Drops whole sequences and scales the rest: the first layer of the ILD model, without parameters."""
-
-    def forward(self, stack: Tensor, present: Tensor) -> Tensor:
-        """(N, 20, H, W) normalised, (N, 4) bool -> (N, 20, H, W).
-
-        A sequence that is not present gives zeros whatever it held, NaN included. Raises ValueError where a sample
-        has no sequence left.
-        """
-        return drop_sequences(stack, present)
-
-
-def drop_sequences(stack: Tensor, present: Tensor) -> Tensor:
-    """Zero the absent sequences of (N, 20, H, W) and scale by 4/n; see `InputDropout`."""
-    scale = kept_scale(present).to(stack.dtype).view(-1, 1, 1, 1)
-    channels = present.repeat_interleave(SLICES, dim=1).view(stack.shape[0], -1, 1, 1)
-    return (stack * scale).masked_fill_(~channels, 0.0)
 
 
 def kept_scale(present: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import copy
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -15,9 +16,9 @@ from dicom_node.contract.messages import ModelIdentity
 from model.card import Card
 from model.channels import SEQUENCES, SIZE_PX, SLICES
 from model.checkpoint import DEFAULT_FOLDER, Checkpoint, CheckpointError, load, verify
-from model.input_dropout import SubsetLaw
+from model.input_dropout import SubsetLaw, kept_scale
 from model.subsets import subset_name
-from worker.errors import WeightsError, WorkerError
+from worker.errors import InputRefused, WeightsError, WorkerError
 from worker.inference.device import choose_device
 from worker.inference.engine import CPU_BATCH, CUDA_BATCH, make_engine
 from worker.inference.windows import filled_slices, window
@@ -76,13 +77,20 @@ class Predictor:
             expected=dict(self.card.expected.get(subset, {})),
         )
 
+    def reads(self, present: tuple[bool, ...]) -> bool:
+        """Whether the network reads any of these sequences: the comparator of the paper has no BRAVO."""
+        return any(present[channel] for channel in self._channels)
+
     def predict(self, stack: Float32, present: tuple[bool, ...]) -> Float32:
         """(4, Z, 256, 256) raw intensities on the model's grid -> (Z, 256, 256) probability, float32.
 
         What an absent sequence holds does not matter. Slices in which nothing was measured are 0. The same input gives
-        the same output. Raises `WorkerError` for another shape, or where the network gives what is no probability.
+        the same output. Raises `InputRefused` where the network reads none of what is present, `WorkerError` for
+        another shape, or where the network gives what is no probability.
         """
-        subset_name(present)
+        subset = subset_name(present)
+        if not self.reads(present):
+            raise InputRefused(f"the model reads {', '.join(self.card.sequences)} only, and the study holds {subset}")
         if stack.ndim != 4 or stack.shape[0] != len(SEQUENCES) or stack.shape[2:] != (SIZE_PX, SIZE_PX):
             raise WorkerError(f"the model reads (4, Z, {SIZE_PX}, {SIZE_PX}), got {stack.shape}")
         encoded = self._encode(stack, present)
@@ -98,10 +106,10 @@ class Predictor:
         return probability
 
     def _encode(self, stack: Float32, present: tuple[bool, ...]) -> Float32:
-        """Normalise what is there, zero what is not, and scale by 4/n: input dropout in inference."""
+        """Normalise what is there, leave zeros for what is not, and scale as training does: input dropout."""
         encoded = np.zeros((len(self._channels), *stack.shape[1:]), dtype=np.float32)
         ild = self.card.subset_law is not SubsetLaw.NONE
-        scale = np.float32(len(SEQUENCES) / sum(present) if ild else 1.0)
+        scale = np.float32(kept_scale(torch.tensor([present])).item() if ild else 1.0)
         for row, channel in enumerate(self._channels):
             if present[channel]:
                 encoded[row] = self.card.normalisation.apply(stack[channel]) * scale

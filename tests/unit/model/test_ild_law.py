@@ -1,24 +1,20 @@
-"""The law of the ILD model as a whole: what was dropped or never came changes no answer, in training or serving."""
+"""The law of the ILD model in training: what was dropped changes nothing. Serving: worker/inference/test_predict."""
 
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.ild_layer import drop_sequences
 from support.patients import write_patient
 
 from model.channels import CHANNELS, SEQUENCES, SLICES
-from model.edge import EdgeRule
-from model.input_dropout import SubsetLaw, draw_subsets, drop_sequences
-from model.network import build
-from model.subsets import all_subsets, subset_name
+from model.input_dropout import SubsetLaw, draw_subsets
+from model.subsets import all_subsets
 from training.configuration import Augmentation, Configuration
 from training.patients import open_patient
-from training.sampling import Steps
-from worker.inference.windows import window
-
-SUBSETS = pytest.mark.parametrize("present", [p for p in all_subsets() if not all(p)], ids=subset_name)
-SCALES = {4: 1.0, 3: 4 / 3, 2: 2.0, 1: 4.0}
+from training.sampling import Batch, Steps
 
 
 def still() -> Augmentation:
@@ -27,20 +23,23 @@ def still() -> Augmentation:
     return Augmentation(**{name: (1.0, 1.0) if isinstance(value, tuple) else 0.0 for name, value in kinds.items()})
 
 
-@SUBSETS
-def test_a_dropped_sequence_cannot_change_the_answer_nor_its_gradient(present):
-    torch.manual_seed(0)
-    network = build("quartet_light").eval()
-    stack = torch.randn(1, CHANNELS, 32, 32)
-    other = stack.clone()
-    dropped = torch.tensor(present).repeat_interleave(SLICES) == 0
-    other[:, dropped] = 1e4 * torch.randn(1, int(dropped.sum()), 32, 32)
-    answers = [network(drop_sequences(one.requires_grad_(), torch.tensor([present]))) for one in (stack, other)]
-    assert torch.equal(*answers)
-    answers[0].sum().backward()
-    assert stack.grad is not None
-    assert not stack.grad[:, dropped].any()
-    assert stack.grad[:, ~dropped].any()
+def batch(folder: Path, law: SubsetLaw) -> Batch:
+    """32 crops about the lesions of one patient, by a law of dropout."""
+    fixed = {"batch": 32, "crop_px": 32, "full_share": 0.0, "lesion_share": 1.0, "augmentation": still()}
+    return Steps([open_patient(folder)], Configuration(**fixed, subset_law=law))[3]
+
+
+@pytest.mark.parametrize("sequence", range(4), ids=SEQUENCES)
+def test_training_never_sees_what_a_dropped_sequence_held(tmp_path, sequence):
+    """Two patients differ in one sequence: their batches do where it is kept, and by no bit where it is dropped."""
+    one, other = (write_patient(tmp_path / name, 1, slices=8) for name in ("one", "other"))
+    stack = np.load(other / "stack.npy")
+    stack[sequence] = np.sqrt(stack[sequence].clip(0))
+    np.save(other / "stack.npy", stack)
+    first, second = (batch(folder, SubsetLaw.UNIFORM).inputs for folder in (one, other))
+    kept = first.unflatten(1, (4, SLICES))[:, sequence].flatten(1).any(dim=1)
+    assert 0 < int(kept.sum()) < len(kept)
+    assert torch.equal((first == second).flatten(1).all(dim=1), ~kept)
 
 
 @pytest.mark.parametrize("law", [SubsetLaw.UNIFORM, SubsetLaw.BERNOULLI])
@@ -50,31 +49,13 @@ def test_of_four_0_to_3_are_dropped_and_each_subset_occurs(law):
     assert {int(4 - kept) for kept in drawn.sum(1)} == {0, 1, 2, 3}
 
 
-def test_training_sees_whole_sequences_scaled_by_exactly_4_over_n(tmp_path):
-    """Batches of the law against the same without it: a sequence is either empty or scaled, and never another."""
-    patient = open_patient(write_patient(tmp_path, 1, slices=8))
-    fixed = {"batch": 32, "crop_px": 32, "full_share": 0.0, "lesion_share": 1.0, "augmentation": still()}
-    dropped, whole = (
-        Steps([patient], Configuration(**fixed, subset_law=law))[3].inputs.unflatten(1, (4, SLICES))
-        for law in (SubsetLaw.UNIFORM, SubsetLaw.NONE)
-    )
-    filled = dropped.abs().amax(dim=(2, 3, 4)) > 0
-    assert {int(n) for n in filled.sum(1)} == {1, 2, 3, 4}
-    scales = torch.tensor([SCALES[int(n)] for n in filled.sum(1)])
-    assert torch.equal(dropped, whole * (scales[:, None] * filled)[:, :, None, None, None])
-
-
-@pytest.mark.parametrize("present", all_subsets(), ids=subset_name)
-@pytest.mark.parametrize("rule", list(EdgeRule))
-def test_serving_encodes_a_subset_as_training_does(present, rule):
-    """An absent sequence in a study and a dropped one in training are one and the same input."""
-    rng = np.random.default_rng(0)
-    encoded = rng.normal(size=(4, 7, 16, 16)).astype(np.float32)
-    whole = torch.from_numpy(np.stack([window(encoded, z, rule) for z in range(7)]))
-    absent = encoded * np.array(present, dtype=np.float32)[:, None, None, None]
-    served = torch.from_numpy(np.stack([window(absent, z, rule) for z in range(7)])) * SCALES[sum(present)]
-    trained = drop_sequences(whole, torch.tensor([present]).repeat(7, 1))
-    assert torch.equal(served, trained)
+def test_training_sees_what_the_layer_gives(tmp_path):
+    """Batches of the law against the same without it: whole sequences are dropped, the others scaled by just 4/n."""
+    folder = write_patient(tmp_path, 1, slices=8)
+    dropped, whole = (batch(folder, law).inputs for law in (SubsetLaw.UNIFORM, SubsetLaw.NONE))
+    present = dropped.unflatten(1, (4, SLICES)).flatten(2).any(dim=2)
+    assert {int(kept) for kept in present.sum(1)} == {1, 2, 3, 4}
+    assert torch.equal(dropped, drop_sequences(whole, present))
 
 
 def test_the_order_of_the_channels_is_the_papers():

@@ -3,41 +3,18 @@
 import pytest
 import torch
 
-from model.channels import CHANNELS, SLICES
-from model.input_dropout import InputDropout, SubsetLaw, draw_subsets, drop_sequences
+from model.input_dropout import SubsetLaw, draw_subsets, kept_scale
 from model.subsets import all_subsets, subset_name
 
 
 @pytest.mark.parametrize("present", all_subsets(), ids=subset_name)
-@pytest.mark.parametrize("training", [True, False])
-def test_each_subset_drops_whole_sequences_and_scales_the_rest(present, training):
-    layer = InputDropout().train(training)
-    out = layer(torch.ones(1, CHANNELS, 3, 3), torch.tensor([present]))
-    scale = {4: 1.0, 3: 4 / 3, 2: 2.0, 1: 4.0}[sum(present)]
-    for sequence, here in enumerate(present):
-        part = out[:, sequence * SLICES : (sequence + 1) * SLICES]
-        assert torch.equal(part, torch.full_like(part, scale if here else 0.0))
-
-
-@pytest.mark.parametrize("junk", [1e9, float("nan"), float("inf")])
-def test_what_a_dropped_sequence_held_does_not_matter(junk):
-    stack = torch.randn(2, CHANNELS, 4, 4)
-    present = torch.tensor([[True, False, True, True], [False, False, False, True]])
-    spoiled = stack.clone()
-    spoiled[0, 5:10] = junk
-    spoiled[1, :15] = junk
-    assert torch.equal(drop_sequences(stack, present), drop_sequences(spoiled, present))
-
-
-def test_dropping_leaves_the_input_as_it_was():
-    stack = torch.ones(1, CHANNELS, 2, 2)
-    drop_sequences(stack, torch.tensor([[True, False, False, False]]))
-    assert torch.equal(stack, torch.ones_like(stack))
+def test_what_is_left_is_scaled_by_4_over_n(present):
+    assert kept_scale(torch.tensor([present, (True,) * 4])).tolist() == pytest.approx([4 / sum(present), 1], rel=1e-7)
 
 
 def test_no_sequence_at_all_is_refused():
     with pytest.raises(ValueError, match="at least one"):
-        drop_sequences(torch.zeros(1, CHANNELS, 2, 2), torch.zeros(1, 4, dtype=torch.bool))
+        kept_scale(torch.zeros(1, 4, dtype=torch.bool))
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from support.ild_layer import drop_sequences
 from support.patients import write_patient
 from support.weights import random_weights
 
 from model.channels import SEQUENCES
 from model.checkpoint import CARD_FILE, load
 from model.edge import EdgeRule
-from model.input_dropout import SubsetLaw, drop_sequences
-from worker.errors import WeightsError, WorkerError
+from model.input_dropout import SubsetLaw
+from model.subsets import all_subsets, subset_name
+from worker.errors import InputRefused, WeightsError, WorkerError
 from worker.inference.engine import make_engine
 from worker.inference.predict import Predictor, default_weights
 from worker.inference.windows import window
@@ -36,23 +38,36 @@ def stack(tmp_path_factory):
     return np.load(folder / "stack.npy").astype(np.float32)
 
 
-def test_the_engine_equals_eager_torch_through_the_whole_path(weights, predictor, stack):
+def by_torch(weights, stack, present):
+    """(Z, 256, 256): each slice by eager torch, after the layer of input dropout."""
     checkpoint = load(weights)
     encoded = np.stack([checkpoint.card.normalisation.apply(volume) for volume in stack])
-    inputs = torch.from_numpy(np.stack([window(encoded, z, EdgeRule.ZEROS) for z in range(stack.shape[1])]))
+    slices = [window(encoded, z, checkpoint.card.edge_rule) for z in range(stack.shape[1])]
     with torch.inference_mode():
-        dropped = drop_sequences(inputs, torch.tensor([PRESENT]).expand(len(inputs), -1))
-        eager = checkpoint.network(dropped).sigmoid()[:, 0].numpy()
-    served = predictor.predict(stack, PRESENT)
+        dropped = drop_sequences(torch.from_numpy(np.stack(slices)), torch.tensor([present] * len(slices)))
+        return checkpoint.network(dropped).sigmoid()[:, 0].numpy()
+
+
+@pytest.mark.parametrize("present", all_subsets(), ids=subset_name)
+def test_each_subset_is_answered_as_by_eager_torch_after_the_layer(weights, predictor, stack, present):
+    served = predictor.predict(stack, present)
     assert served.shape == stack.shape[1:]
-    assert np.abs(served - eager).max() < 1e-5
+    assert np.abs(served - by_torch(weights, stack, present)).max() < 1e-5
     assert np.ptp(served) > 1e-3
 
 
-def test_what_an_absent_sequence_holds_does_not_matter(predictor, stack):
+@pytest.mark.parametrize("rule", [rule for rule in EdgeRule if rule is not EdgeRule.ZEROS])
+def test_so_it_is_by_another_rule_of_the_edge(tmp_path, stack, rule):
+    random_weights(tmp_path, edge_rule=rule)
+    served = Predictor(tmp_path, device="cpu", threads=1).predict(stack, PRESENT)
+    assert np.abs(served - by_torch(tmp_path, stack, PRESENT)).max() < 1e-5
+
+
+@pytest.mark.parametrize("present", [p for p in all_subsets() if not all(p)], ids=subset_name)
+def test_what_an_absent_sequence_holds_does_not_matter(predictor, stack, present):
     spoiled = stack.copy()
-    spoiled[1] = np.nan
-    assert np.array_equal(predictor.predict(stack, PRESENT), predictor.predict(spoiled, PRESENT))
+    spoiled[[not here for here in present]] = np.nan
+    assert np.array_equal(predictor.predict(stack, present), predictor.predict(spoiled, present))
 
 
 def test_the_same_input_gives_the_same_bytes(predictor, stack):
@@ -108,6 +123,8 @@ def test_the_comparator_reads_its_three_sequences_unscaled(tmp_path, stack):
     predictor = Predictor(tmp_path, device="cpu", threads=1)
     without, with_bravo = (predictor.predict(stack, present) for present in ((False, True, True, True), (True,) * 4))
     assert np.array_equal(without, with_bravo)
+    with pytest.raises(InputRefused, match=r"reads PRE_CUBE, POST_CUBE, FLAIR only, and the study holds BRAVO$"):
+        predictor.predict(stack, (True, False, False, False))
 
 
 def test_the_mirrored_model_is_indifferent_to_the_side(tmp_path, stack):
