@@ -1,4 +1,4 @@
-"""Who trains, who validates, who is kept for the test: by patient, by site, once and for all by a seed.
+"""Who trains, who validates, who is kept for the test: by person, by site, once and for all by a seed.
 
 The paper trains on one site and validates and tests on another. `split` does that where two sites are there, and draws
 shares where there is one. Called by training/train; the split is saved beside the weights. Knows names only.
@@ -26,29 +26,40 @@ class Split:
 
 
 def split(
-    sites: Mapping[str, str], *, validation: float = 0.1, test: float = 0.0, train_site: str = "", seed: int = 0
+    sites: Mapping[str, str],
+    *,
+    subjects: Mapping[str, str] | None = None,
+    validation: float = 0.1,
+    test: float = 0.0,
+    train_site: str = "",
+    seed: int = 0,
 ) -> Split:
-    """Divide patients (name -> site).
+    """Divide patients (name -> site); `subjects` (name -> person) where one person has several.
 
-    With `train_site` its patients train and those of the other sites validate and test, in the proportion of the two
-    numbers; without it the numbers are the shares of all patients that validate and test. At least one patient trains
-    and one validates. Raises `TrainingError` where that cannot be.
+    Persons are divided, so that no one stands in two parts; a name that `subjects` lacks is a person of its own. With
+    `train_site` those seen there train, and the others validate and test in the proportion of the two numbers (all
+    validate where both are 0); without it the numbers are the shares of all persons that validate and test. At least
+    one trains and one validates. Raises `TrainingError` where that cannot be.
     """
-    names = sorted(sites)
-    random.Random(seed).shuffle(names)
-    trainable = [name for name in names if sites[name] == train_site] if train_site else names
-    others = [name for name in names if name not in set(trainable)]
+    exams: dict[str, list[str]] = {}
+    for name in sorted(sites):
+        exams.setdefault((subjects or {}).get(name, name), []).append(name)
+    persons = sorted(exams)
+    random.Random(seed).shuffle(persons)
     if train_site:
-        first = max(1, round(len(others) * validation / (validation + test)))
-        chosen = Split(train=tuple(trainable), validation=tuple(others[:first]), test=tuple(others[first:]))
+        trained = [person for person in persons if any(sites[name] == train_site for name in exams[person])]
+        others = [person for person in persons if person not in set(trained)]
+        both = validation + test
+        first = max(1, round(len(others) * validation / both)) if both else len(others)
+        parts = trained, others[:first], others[first:]
     else:
-        first = max(1, round(len(names) * validation))
-        second = min(round(len(names) * test), max(0, len(names) - first - 1))
-        chosen = Split(
-            train=tuple(names[first + second :]),
-            validation=tuple(names[:first]),
-            test=tuple(names[first : first + second]),
-        )
-    if not chosen.train or not chosen.validation:
-        raise TrainingError(f"{len(names)} patients do not make a training and a validation set; two are the least")
-    return chosen
+        first = max(1, round(len(persons) * validation))
+        second = min(round(len(persons) * test), max(0, len(persons) - first - 1))
+        parts = persons[first + second :], persons[:first], persons[first : first + second]
+    train, validated, tested = (tuple(name for person in part for name in exams[person]) for part in parts)
+    if not train or not validated:
+        known = ", ".join(sorted(set(sites.values())))
+        at = f" with --train-site {train_site} (sites here: {known})" if train_site else ""
+        count = f"{len(sites)} patients of {len(persons)} persons"
+        raise TrainingError(f"{count} do not make a training and a validation set{at}; two persons are the least")
+    return Split(train=train, validation=validated, test=tested)
