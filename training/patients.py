@@ -3,7 +3,7 @@
     NAME/stack.npy   (4, Z, 256, 256) float16, superior slices last; zeros where a sequence is absent
     NAME/mask.npy    (Z, 256, 256) uint8, 1 = metastasis
     NAME/brain.npy   (Z, 256, 256) uint8, 1 = brain; where known
-    NAME/meta.json   whatever wrote it says of the patient; "site" is read here
+    NAME/meta.json   whatever wrote it says of the patient; "site" and "subject" (the person) are read here
 
 Written by training/cohort and training/prepare; read by training/sampling and training/train.
 """
@@ -18,12 +18,14 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from model.channels import SEQUENCES
+from model.channels import SEQUENCES, SIZE_PX
 from model.normalise import FOREGROUND_FRACTION, reference_intensity
 from training.errors import TrainingError
 
 VOXELS_A_LESION = 64
 """As many places of each lesion are kept to centre crops on."""
+INDEXED = ("available", "references", "lesions", "head_zyx")
+"""What index.json holds."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +33,8 @@ class Patient:
     """One patient, memory-mapped, with what sampling needs to know of it."""
 
     name: str
+    subject: str
+    """The person: one may stand here with several exams, as a patient each."""
     site: str
     stack: NDArray[np.float16]
     mask: NDArray[np.uint8]
@@ -60,18 +64,22 @@ def open_patients(folder: Path) -> list[Patient]:
 def open_patient(folder: Path) -> Patient:
     """Map one patient. What is slow to find (medians, lesions) is kept beside it in index.json for the next time.
 
-    Raises `TrainingError` where stack and mask do not belong together.
+    Raises `TrainingError` where a file cannot be read, where they do not belong together, or where there is no image.
     """
-    stack = np.load(folder / "stack.npy", mmap_mode="r")
-    mask = np.load(folder / "mask.npy", mmap_mode="r")
-    if stack.shape[0] != len(SEQUENCES) or stack.shape[1:] != mask.shape:
-        raise TrainingError(f"{folder}: stack {stack.shape} and mask {mask.shape} do not belong together")
-    brain = np.load(folder / "brain.npy", mmap_mode="r") if (folder / "brain.npy").exists() else None
+    stack, mask = _array(folder / "stack.npy"), _array(folder / "mask.npy")
+    brain = _array(folder / "brain.npy") if (folder / "brain.npy").exists() else None
+    if mask.shape[1:] != (SIZE_PX, SIZE_PX) or not mask.size or stack.shape != (len(SEQUENCES), *mask.shape):
+        raise TrainingError(f"{folder}: stack {stack.shape} and mask {mask.shape}; (4, Z, 256, 256) and (Z, 256, 256)")
+    if brain is not None and brain.shape != mask.shape:
+        raise TrainingError(f"{folder}: brain.npy {brain.shape} and mask.npy {mask.shape} do not belong together")
     index = _index(folder, stack, mask)
-    meta = json.loads((folder / "meta.json").read_text()) if (folder / "meta.json").exists() else {}
+    if not any(index["available"]):
+        raise TrainingError(f"{folder}: all of stack.npy is zero; remove this patient")
+    meta = _meta(folder / "meta.json")
     z, y, x = ((int(first), int(last)) for first, last in index["head_zyx"])
     return Patient(
         name=folder.name,
+        subject=str(meta.get("subject") or folder.name),
         site=str(meta.get("site", "")),
         stack=stack,
         mask=mask,
@@ -83,12 +91,42 @@ def open_patient(folder: Path) -> Patient:
     )
 
 
+def _array(path: Path) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise TrainingError(f"{path} cannot be read: {error}; prepare this patient again") from error
+    return array
+
+
+def _meta(path: Path) -> dict[str, Any]:
+    try:
+        meta: dict[str, Any] = {**json.loads(path.read_text())} if path.exists() else {}
+    except (OSError, ValueError, TypeError) as error:
+        raise TrainingError(f"{path} cannot be read: {error}; prepare this patient again") from error
+    return meta
+
+
 def _index(folder: Path, stack: NDArray[np.float16], mask: NDArray[np.uint8]) -> dict[str, Any]:
     path = folder / "index.json"
-    if path.exists() and path.stat().st_mtime >= (folder / "stack.npy").stat().st_mtime:
-        kept: dict[str, Any] = json.loads(path.read_text())
-        return kept
+    return _kept(path) or _made(path, stack, mask)
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
+    """An index that is whole, and not older than what it was made of."""
+    made_of = [path.with_name(name).stat().st_mtime for name in ("stack.npy", "mask.npy")]
+    if not path.exists() or path.stat().st_mtime < max(made_of):
+        return None
+    try:
+        return {name: json.loads(path.read_text())[name] for name in INDEXED}
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _made(path: Path, stack: NDArray[np.float16], mask: NDArray[np.uint8]) -> dict[str, Any]:
     volumes = [np.asarray(volume) for volume in stack]
+    if not all(bool(np.isfinite(volume).all()) for volume in (*volumes, mask)):
+        raise TrainingError(f"{path.parent}: stack.npy or mask.npy holds values that are not finite; prepare it again")
     available = [bool(volume.any()) for volume in volumes]
     references = [reference_intensity(volume) for volume in volumes]
     tissue = np.zeros(mask.shape, dtype=bool)

@@ -21,7 +21,7 @@ from training.configuration import Configuration
 from training.patients import Patient
 
 MARGIN = 1.25
-"""A crop is read this much larger, so that turning and scaling bring no empty corners."""
+"""A crop is read this much larger, where the slice is: turning and scaling then bring no empty corners."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +52,7 @@ class Steps(Dataset[Batch]):
         full = rng.random() < configuration.full_share
         size = SIZE_PX if full else configuration.crop_px
         count = max(1, round(configuration.batch * (configuration.crop_px / size) ** 2))
-        read = SIZE_PX if full else 8 * round(size * MARGIN / 8)
+        read = min(SIZE_PX, 8 * round(size * MARGIN / 8))
         crops = [self._crop(rng, read) for _ in range(count)]
         available = torch.tensor([crop.available for crop in crops])
         present = draw_subsets(configuration.subset_law, available, generator, self._keep_probability(step))

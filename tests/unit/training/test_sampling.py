@@ -1,6 +1,9 @@
 """What training sees: the served normalisation, lesions in reach, the same batch for the same step."""
 
+import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,8 @@ from model.edge import EdgeRule
 from model.input_dropout import SubsetLaw
 from training.augment import augment
 from training.configuration import Augmentation, Configuration, comparator
-from training.patients import open_patients
+from training.errors import TrainingError
+from training.patients import open_patient, open_patients
 from training.sampling import Steps
 from worker.inference.predict import Predictor
 from worker.inference.windows import window
@@ -52,6 +56,75 @@ def test_patients_know_their_lesions_sequences_and_site(patients):
     for patient in patients:
         assert patient.lesions
         assert all(patient.mask[z, y, x] for voxels in patient.lesions for z, y, x in voxels)
+
+
+def test_a_patient_is_a_person_unless_its_files_say_whose_exam_it_is(tmp_path):
+    folder = write_patient(tmp_path, 1, slices=6)
+    assert open_patient(folder).subject == "0001"
+    (folder / "meta.json").write_text(json.dumps({"subject": "100101"}))
+    assert open_patient(folder).subject == "100101"
+
+
+def test_lesions_follow_a_mask_that_was_changed(tmp_path):
+    folder = write_patient(tmp_path, 1, slices=6)
+    mask = np.load(folder / "mask.npy")
+    assert len(open_patient(folder).lesions) > 0
+    np.save(folder / "mask.npy", np.zeros_like(mask))
+    later = (folder / "index.json").stat().st_mtime + 2
+    os.utime(folder / "mask.npy", (later, later))
+    assert open_patient(folder).lesions == ()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"available": [true]}'])
+def test_a_broken_index_is_made_anew(tmp_path, text):
+    folder = write_patient(tmp_path, 1, slices=6)
+    whole = open_patient(folder)
+    (folder / "index.json").write_text(text)
+    again = open_patient(folder)
+    assert (again.references, again.head_zyx) == (whole.references, whole.head_zyx)
+
+
+FILES = ("stack.npy", "mask.npy", "brain.npy")
+
+
+def spoil(folder: Path, name: str, change) -> None:
+    np.save(folder / name, change(np.load(folder / name)))
+
+
+def with_nan(array: np.ndarray) -> np.ndarray:
+    array = array.astype(np.float32)
+    array[..., 0, 0] = np.nan
+    return array
+
+
+SPOILED = {
+    "truncated": (lambda f: os.truncate(f / "stack.npy", 5000), r"stack\.npy cannot be read"),
+    "empty": (lambda f: os.truncate(f / "mask.npy", 0), r"mask\.npy cannot be read"),
+    "pickled": (lambda f: np.save(f / "mask.npy", np.array([{}])), r"mask\.npy cannot be read"),
+    "half as wide": (lambda f: [spoil(f, n, lambda a: a[..., ::2, ::2]) for n in ("stack.npy", "mask.npy")], "256"),
+    "no slices": (
+        lambda f: [spoil(f, f"{n}.npy", lambda a: a[..., :0, :, :]) for n in ("stack", "mask", "brain")],
+        "zero",
+    ),
+    "a number": (lambda f: [np.save(f / n, 1.0) for n in ("stack.npy", "mask.npy")], "256"),
+    "three sequences": (lambda f: spoil(f, "stack.npy", lambda a: a[:3]), r"stack \(3, 6, 256, 256\)"),
+    "another brain": (lambda f: spoil(f, "brain.npy", lambda a: a[1:]), r"brain\.npy \(5, 256, 256\)"),
+    "no image": (lambda f: spoil(f, "stack.npy", np.zeros_like), "is zero"),
+    "not finite": (lambda f: spoil(f, "stack.npy", with_nan), "not finite"),
+    "mask not finite": (lambda f: spoil(f, "mask.npy", with_nan), "not finite"),
+    "meta cut off": (lambda f: (f / "meta.json").write_text('{"site'), r"meta\.json cannot be read"),
+    "meta a list": (lambda f: (f / "meta.json").write_text("[]"), r"meta\.json cannot be read"),
+}
+
+
+@pytest.mark.parametrize("fault", SPOILED)
+def test_files_that_cannot_be_a_patient_are_refused(tmp_path, fault):
+    folder = write_patient(tmp_path, 1, slices=6)
+    damage, words = SPOILED[fault]
+    damage(folder)
+    with pytest.raises(TrainingError, match=words) as refused:
+        open_patient(folder)
+    assert "0001" in str(refused.value)
 
 
 def test_a_step_is_the_same_whoever_asks_for_it(patients):
@@ -100,6 +173,13 @@ def test_crops_about_lesions_hold_lesions(patients):
 def test_whole_slices_keep_the_number_of_pixels(patients):
     configuration = Configuration(batch=16, crop_px=128, full_share=1)
     assert Steps(patients, configuration)[0].inputs.shape == (4, 20, 256, 256)
+
+
+@pytest.mark.parametrize("crop", [208, 256])
+def test_crops_may_be_as_large_as_the_slice(patients, crop):
+    batch = Steps(patients, Configuration(batch=2, crop_px=crop, full_share=0))[0]
+    assert batch.inputs.shape == (2, 20, crop, crop)
+    assert batch.target.shape == (2, 1, crop, crop)
 
 
 def test_sequences_drop_whole_and_the_missing_one_never_appears(patients):
