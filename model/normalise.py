@@ -8,6 +8,7 @@ masked) stay zeros: with input dropout zero is what the network takes for "nothi
 Called by training/sampling and worker/inference/predict. Knows arrays only.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,15 +30,23 @@ CORE_RADIUS = 1.1
 """In standard deviations of the slice's tissue about its centre; a full ellipse ends at 2."""
 STEP = 2
 """Every second voxel along each axis is enough for a median."""
+KIND = "core-median"
+"""The one law of this release, as a card names it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Normalisation:
-    """The numbers of the law, as they are saved in the model card."""
+    """The numbers of the law, as they are saved in the model card. Raises ValueError for another law."""
 
     gain: float = GAIN
     ceiling: float = CEILING
-    kind: str = "core-median"
+    kind: str = KIND
+
+    def __post_init__(self) -> None:
+        if self.kind != KIND:
+            raise ValueError(f"normalisation: this release knows {KIND}, not {self.kind!r}")
+        if not all(0 < number < math.inf for number in (self.gain, self.ceiling)):
+            raise ValueError(f"normalisation: gain {self.gain} and ceiling {self.ceiling} are not numbers above 0")
 
     def encode(self, ratio: Float32) -> Float32:
         """Medians -> what the network reads: (min(ratio, ceiling) - 1) gain; exact zeros stay zero."""

@@ -5,14 +5,18 @@ focal Tversky plus weighted cross-entropy. Where this differs it was chosen for 
 """
 
 import json
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from model.channels import SEQUENCES
+from model.channels import SEQUENCES, SIZE_PX
 from model.edge import EdgeRule
 from model.input_dropout import KEEP_PROBABILITY, SubsetLaw
+from model.network import ARCHITECTURES
 from model.normalise import Normalisation
+from model.subsets import all_subsets
 from training.errors import TrainingError
 
 
@@ -55,6 +59,10 @@ class Augmentation:
     """Probability that only the brain is left, where the case holds a brain mask."""
     mask_air: float = 0.3
     """Probability that air is set to zero."""
+
+    def __post_init__(self) -> None:
+        """Raises `TrainingError` naming a value that is no number from 0, or no pair of them in order."""
+        _check(self, {part.name: _pair() if isinstance(part.default, tuple) else _number() for part in fields(self)})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +113,80 @@ class Configuration:
     normalisation: Normalisation = field(default_factory=Normalisation)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
+    def __post_init__(self) -> None:
+        """Raises `TrainingError` naming a value that cannot be trained with."""
+        _check(self, RULES)
+
+
+Rule = tuple[str, Callable[[Any], bool]]
+"""What a value has to be, in words and as a test."""
+
+
+def _whole(least: int) -> Rule:
+    return f"a whole number from {least}", lambda value: type(value) is int and least <= value < 2**63
+
+
+def _number(most: float = math.inf) -> Rule:
+    words = f"a number from 0 to {most:g}" if math.isfinite(most) else "a number from 0"
+    return words, lambda value: type(value) in (int, float) and 0 <= value <= most and value < math.inf
+
+
+def _pair() -> Rule:
+    number = _number()[1]
+    return (
+        "two numbers above 0, the smaller first",
+        lambda pair: len(pair) == 2 and all(number(value) for value in pair) and 0 < pair[0] <= pair[1],
+    )
+
+
+def _kept(probabilities: tuple[Any, ...]) -> bool:
+    number = _number(1.0)[1]
+    return len(probabilities) == len(SEQUENCES) and all(number(value) and value > 0 for value in probabilities)
+
+
+KEPT = "four numbers above 0 and up to 1"
+RULES: Mapping[str, Rule] = {
+    "architecture": (f"one of {', '.join(ARCHITECTURES)}", lambda name: name in ARCHITECTURES),
+    "sequences": (
+        f"some of {', '.join(SEQUENCES)}, each once",
+        lambda names: 0 < len(names) == len(set(names) & set(SEQUENCES)),
+    ),
+    "keep_probability": (KEPT, _kept),
+    "late_keep_probability": (KEPT, lambda probabilities: not probabilities or _kept(probabilities)),
+    "seed": _whole(0),
+    "steps": _whole(1),
+    "steps_per_epoch": _whole(1),
+    "patience": _whole(1),
+    "batch": _whole(1),
+    "crop_px": (
+        f"a multiple of 8 up to {SIZE_PX}",
+        lambda value: type(value) is int and value in range(8, SIZE_PX + 1, 8),
+    ),
+    "full_share": _number(1.0),
+    "lesion_share": _number(1.0),
+    "learning_rate": _number(),
+    "weight_decay": _number(),
+    "warmup_steps": _whole(0),
+    "gradient_norm": _number(),
+    "average": _number(1.0),
+    "positive_weight": _number(),
+    "tversky_alpha": _number(1.0),
+    "tversky_gamma": _number(),
+    "cross_entropy": _number(),
+    "mixed_precision": ("true or false", lambda value: type(value) is bool),
+    "validation_subsets": (
+        "at least one list of four flags, not all false",
+        lambda subsets: 0 < len(set(subsets) & set(all_subsets())) == len(subsets),
+    ),
+}
+
+
+def _check(values: object, rules: Mapping[str, Rule]) -> None:
+    for name, (wanted, holds) in rules.items():
+        value = getattr(values, name)
+        if not holds(value):
+            raise TrainingError(f"{name}: expected {wanted}; it is {value!r}")
+
 
 def comparator() -> dict[str, Any]:
     """What makes a configuration the paper's comparator: three sequences of site B, no dropout."""
@@ -116,11 +198,12 @@ def comparator() -> dict[str, Any]:
 
 
 def to_json(configuration: Configuration) -> str:
+    """The configuration as it stands in configuration.json: equal ones give equal text."""
     return json.dumps(asdict(configuration), indent=1, sort_keys=True) + "\n"
 
 
 def from_json(text: str) -> Configuration:
-    """Read configuration.json. Raises `TrainingError` naming what is unknown or wrong."""
+    """Read configuration.json; what it lacks is the default. Raises `TrainingError` naming what is unknown or wrong."""
     try:
         raw = json.loads(text)
         unknown = sorted(set(raw) - {f.name for f in fields(Configuration)})
@@ -145,9 +228,4 @@ def _configuration(raw: dict[str, Any]) -> Configuration:
     for name in ("sequences", "keep_probability", "late_keep_probability", "validation_subsets"):
         if name in raw:
             raw[name] = tuple(tuple(v) if isinstance(v, list) else v for v in raw[name])
-    configuration = Configuration(**raw)
-    early, late = configuration.keep_probability, configuration.late_keep_probability
-    for name, keep in (("keep_probability", early), ("late_keep_probability", late or early)):
-        if len(keep) != len(SEQUENCES) or not all(0 < probability <= 1 for probability in keep):
-            raise TrainingError(f"{name}: four numbers above 0 and up to 1 are needed, not {list(keep)}")
-    return configuration
+    return Configuration(**raw)

@@ -46,3 +46,10 @@ def test_zeros_stay_zeros_and_the_ceiling_holds():
 
 def test_an_empty_volume_stays_empty():
     assert not Normalisation().apply(np.zeros((10, 256, 256), dtype=np.float32)).any()
+
+
+@pytest.mark.parametrize("numbers", [{"kind": "z-score"}, {"gain": 0}, {"ceiling": float("nan")}, {"gain": "3"}])
+def test_another_law_is_refused(numbers):
+    """A card that names one was otherwise served with this one."""
+    with pytest.raises((ValueError, TypeError), match=r"normalisation|not supported"):
+        Normalisation(**numbers)
