@@ -1,11 +1,14 @@
 """`python -m training.cohort`: make synthetic patients, in parallel, with a progress bar."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dicom_node.contract.slots import SequenceSlot
+from training import out_folder
 from training.cohort.cache import write_cached
 from training.cohort.crew import run
 from training.cohort.patient import Options
@@ -13,19 +16,23 @@ from training.cohort.pictures import write_pictures
 from training.cohort.protocol import Site
 from training.cohort.write_dicom import write_dicom
 from training.cohort.write_nifti import write_nifti
+from training.errors import TrainingError
 
 app = typer.Typer(
-    help="Synthetic patients with brain metastases. Research use only.", no_args_is_help=True, add_completion=False
+    help="Synthetic patients with brain metastases. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 Out = Annotated[Path, typer.Option(help="Folder to write to.")]
 Patients = Annotated[int, typer.Option(min=1, help="How many patients.")]
 Where = Annotated[Site, typer.Option(help="A: four sequences; B: no BRAVO; randomised: wide contrasts for training.")]
-Seed = Annotated[int, typer.Option(help="First seed; patient n has seed + n.")]
+Seed = Annotated[int, typer.Option(min=0, help="First seed; patient n has seed + n.")]
 Anatomy = Annotated[Path | None, typer.Option(help="Folder of label maps; without it nilearn's MNI head.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
 Without = Annotated[list[SequenceSlot] | None, typer.Option(help="Leave a slot out; may be repeated.")]
-Lesions = Annotated[int | None, typer.Option(help="Metastases a patient; default: as the cohort has them.")]
+Lesions = Annotated[int | None, typer.Option(min=0, help="Metastases a patient; default: as the cohort has them.")]
 
 
 @app.command()
@@ -36,6 +43,7 @@ def nifti(
 
     Example: python -m training.cohort nifti --out cohort/train --patients 100 --site A --anatomy ../shared/data/anatomy
     """
+    out_folder.make(out)
     options = Options(anatomy=anatomy, skull_stripping=True)
     run(write_nifti, ((out / f"Mets_{n + 1:03d}", seed + n) for n in range(patients)), site, options, jobs)
 
@@ -53,6 +61,7 @@ def cache(
 
     Example: python -m training.cohort cache --out /tmp/cohort/train --patients 60 --site randomised --jobs 2
     """
+    out_folder.make(out)
     run(write_cached, ((out / f"{n:04d}", seed + n) for n in range(patients)), site, Options(anatomy=anatomy), jobs)
 
 
@@ -72,6 +81,7 @@ def dicom(
 
     Example: python -m training.cohort dicom --out study --seed 1 --without BRAVO
     """
+    out_folder.make(out)
     options = Options(anatomy=anatomy, without=tuple(without or ()), lesions=lesions)
     write_dicom(out, seed, site, options, shared_frame)
 
@@ -82,8 +92,19 @@ def pictures(out: Out, patients: Patients = 10, site: Where = Site.A, seed: Seed
 
     Example: python -m training.cohort pictures --out page.png --patients 10 --site randomised
     """
+    out_folder.make(out.parent)
     write_pictures(out, list(range(seed, seed + patients)), site, Options(anatomy=anatomy))
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line. Exit code 2 with one plain line where options, anatomy or the folder cannot be used."""
+    try:
+        app(arguments)
+    except (TrainingError, OSError) as error:
+        print(f"training.cohort: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    app()
+    sys.exit(main())

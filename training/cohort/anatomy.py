@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from training.cohort.mni_head import canonical, mni_head
 from training.cohort.tissues import BRAIN, Tissue
+from training.errors import TrainingError
 
 UInt8 = NDArray[np.uint8]
 
@@ -42,6 +43,9 @@ _FREESURFER: Final[dict[Tissue, tuple[int, ...]]] = {
 """Labels not named (sulcal and vessel labels 25, 57, 136, 137, 163, 164, 530 ...) fall to `_OTHERWISE`."""
 _OTHERWISE: Final[dict[int, Tissue]] = {25: Tissue.WHITE, 57: Tissue.WHITE, 530: Tissue.WHITE}
 
+ONE_HEAD: Final = "nilearn ICBM152 2009a"
+"""The source without a folder."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Anatomy:
@@ -53,15 +57,16 @@ class Anatomy:
     centre_zyx: tuple[float, float, float]
     """Centroid of the brain, voxels."""
     source: str
+    """The label map's file name, or `ONE_HEAD`."""
 
 
 def anatomy_files(folder: Path | None) -> list[Path]:
-    """The label maps of a folder in order; none without a folder."""
+    """The label maps of a folder in order; none without a folder. Raises `TrainingError` where it holds none."""
     if folder is None:
         return []
     files = sorted([*folder.glob("*.nii.gz"), *folder.glob("*.nii")])
     if not files:
-        raise FileNotFoundError(f"no label maps (*.nii.gz) in {folder}")
+        raise TrainingError(f"--anatomy {folder}: no label maps (*.nii.gz) there")
     return files
 
 
@@ -69,7 +74,7 @@ def anatomy_files(folder: Path | None) -> list[Path]:
 def load_anatomy(path: Path | None) -> Anatomy:
     """The head of a label map, or nilearn's head where `path` is None."""
     if path is None:
-        return _anatomy(mni_head(), (1.0, 1.0, 1.0), "nilearn ICBM152 2009a")
+        return _anatomy(mni_head(), (1.0, 1.0, 1.0), ONE_HEAD)
     image: Any = canonical(nibabel.load(str(path)))
     labels = np.asarray(image.dataobj).astype(np.int32)
     lps = np.ascontiguousarray(labels[::-1, ::-1, :].T)

@@ -19,7 +19,7 @@ Writer = Callable[[Path, int, Site, Options], Path]
 
 
 def run(writer: Writer, work: Iterable[tuple[Path, int]], site: Site, options: Options, jobs: int) -> None:
-    """Write every (folder, seed), `jobs` at a time. The first failure ends the run with its traceback."""
+    """Write every (folder, seed), `jobs` at a time. The first failure ends the run: what has not begun is not."""
     todo = list(work)
     columns = (TextColumn("patients"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
@@ -30,9 +30,13 @@ def run(writer: Writer, work: Iterable[tuple[Path, int]], site: Site, options: O
                 progress.advance(bar)
             return
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-            for future in as_completed([pool.submit(writer, folder, seed, site, options) for folder, seed in todo]):
-                future.result()
-                progress.advance(bar)
+            try:
+                for future in as_completed([pool.submit(writer, folder, seed, site, options) for folder, seed in todo]):
+                    future.result()
+                    progress.advance(bar)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
 
 
 def _one_thread() -> None:

@@ -34,9 +34,11 @@ class StudyIdentity:
 
     @property
     def start(self) -> datetime:
+        """When the study began: some morning of two years."""
         return _FIRST_DAY + timedelta(days=self.seed % 700, minutes=15 * (self.seed % 30))
 
     def series_start(self, slot: SequenceSlot) -> datetime:
+        """When the acquisition of a slot's series began, in the order of `_ORDER`."""
         return self.start + timedelta(minutes=5 + _SERIES_MINUTES * _ORDER.index(slot))
 
 

@@ -17,6 +17,7 @@ class Pose:
     """(4, 4)."""
 
     def inverse(self) -> "Pose":
+        """From a point in this series to the point of the reference."""
         backwards: Float64 = np.asarray(np.linalg.inv(self.matrix), dtype=np.float64)
         return Pose(matrix=backwards)
 

@@ -21,6 +21,7 @@ from training.cohort.protocol import Protocol, Site, draw_protocol
 from training.cohort.scene import Scene, brain_mask, build_scene, paint
 from training.cohort.tissues import BRAIN, Tissue
 from training.cohort.truth import PlantedLesion, outline, planted
+from training.errors import TrainingError
 from worker.volume.geometry import Float32, Grid, Volume
 from worker.volume.resample import model_grid, to_model_grid
 
@@ -78,12 +79,12 @@ def make_patient(seed: int, site: Site, options: Options | None = None) -> Patie
 def _make(seed: int, site: Site, options: Options) -> Patient:
     rng = np.random.default_rng([seed, list(Site).index(site)])
     protocol = draw_protocol(site, rng)
+    series = {s.slot: s for s in protocol.series if s.slot not in options.without}
+    if not series:
+        raise TrainingError(f"no series is left of site {site}: leave out fewer")
     files = anatomy_files(options.anatomy)
     chosen = files[int(rng.integers(len(files)))] if files else None
     scene = build_scene(rng, site, protocol.field_t, chosen, options.lesions)
-    series = {s.slot: s for s in protocol.series if s.slot not in options.without}
-    if not series:
-        raise ValueError("a patient needs at least one series")
     reference = next(slot for slot in REFERENCE_ORDER if slot in series)
     top = _top_mm(scene)
     volumes, poses = {}, {}

@@ -1,5 +1,7 @@
 """`python -m training.cohort` with several processes: it runs as it is typed, and their number changes no byte."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +11,17 @@ import numpy as np
 import pytest
 
 from dicom_node.contract.slots import SequenceSlot
+from training.cohort.__main__ import main
+from training.cohort.anatomy import ONE_HEAD
 from training.cohort.cache import write_cached
 from training.cohort.crew import run
 from training.cohort.patient import Options
 from training.cohort.protocol import Site
+from training.errors import TrainingError
 
 pytestmark = pytest.mark.timeout(900)
 """On a busy machine a patient takes its time."""
+ALL_LEFT_OUT = [typed for slot in SequenceSlot for typed in ("--without", slot)]
 _SHELLS = ((70, 511), (64, 515), (58, 24), (55, 3), (46, 2))
 """Radius in mm and label: skin, bone, fluid, grey and white matter."""
 
@@ -38,8 +44,59 @@ def test_two_processes_find_their_work(tmp_path: Path) -> None:
 
 def test_a_failure_in_a_process_ends_the_run_and_is_told(tmp_path: Path) -> None:
     told = cohort(tmp_path / "out", "--anatomy", str(tmp_path))
-    assert told.returncode != 0
-    assert "no label maps" in told.stderr
+    assert told.returncode == 2
+    assert told.stderr == f"training.cohort: --anatomy {tmp_path}: no label maps (*.nii.gz) there\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["cache", "--out", "file/out"], "--out file/out cannot be made: Not a directory"),
+        (["nifti", "--out", "file/out"], "--out file/out cannot be made: Not a directory"),
+        (["pictures", "--out", "file/page.png"], "--out file cannot be made: File exists"),
+        (["dicom", "--out", "out", "--anatomy", "nowhere"], "--anatomy nowhere: no label maps (*.nii.gz) there"),
+        (["dicom", "--out", "out", *ALL_LEFT_OUT], "no series is left of site A: leave out fewer"),
+        (["dicom", "--out", "study"], "study already holds a study"),
+    ],
+)
+def test_what_cannot_be_used_is_one_plain_line(
+    typed: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "planted.json").touch()
+    assert main(typed) == 2
+    assert capsys.readouterr().err == f"training.cohort: {words}\n"
+
+
+def test_a_seed_below_0_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["cache", "--out", "out", "--seed", "-3"])
+    assert ended.value.code == 2
+    assert "--seed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        ({"seed": 99, "site": "B", "source": ONE_HEAD}, "another patient (seed 99, site B, head nilearn"),
+        ({"seed": 1, "site": "A", "source": ONE_HEAD}, "another patient (seed 1, site A, head nilearn"),
+        ({"seed": 1, "site": "B", "source": "ball.nii.gz"}, "another patient (seed 1, site B, head ball.nii.gz)"),
+        ([], "cannot be read"),
+    ],
+)
+def test_a_folder_of_another_patient_is_not_kept(tmp_path: Path, kept: object, words: str) -> None:
+    (tmp_path / "meta.json").write_text(json.dumps(kept))
+    with pytest.raises(TrainingError, match=re.escape(words)):
+        write_cached(tmp_path, 1, Site.B, Options())
+
+
+def test_a_whole_folder_of_the_same_patient_is_kept(tmp_path: Path) -> None:
+    maps = ball(tmp_path / "maps")
+    (tmp_path / "meta.json").write_text(json.dumps({"seed": 1, "site": "B", "source": "ball.nii.gz"}))
+    assert write_cached(tmp_path, 1, Site.B, Options(anatomy=maps)) == tmp_path
+    assert not (tmp_path / "stack.npy").exists()
 
 
 @pytest.mark.slow
