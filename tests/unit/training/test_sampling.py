@@ -102,10 +102,7 @@ SPOILED = {
     "empty": (lambda f: os.truncate(f / "mask.npy", 0), r"mask\.npy cannot be read"),
     "pickled": (lambda f: np.save(f / "mask.npy", np.array([{}])), r"mask\.npy cannot be read"),
     "half as wide": (lambda f: [spoil(f, n, lambda a: a[..., ::2, ::2]) for n in ("stack.npy", "mask.npy")], "256"),
-    "no slices": (
-        lambda f: [spoil(f, f"{n}.npy", lambda a: a[..., :0, :, :]) for n in ("stack", "mask", "brain")],
-        "zero",
-    ),
+    "no slices": (lambda f: [spoil(f, n, lambda a: a[..., :0, :, :]) for n in FILES], r"stack \(4, 0, 256"),
     "a number": (lambda f: [np.save(f / n, 1.0) for n in ("stack.npy", "mask.npy")], "256"),
     "three sequences": (lambda f: spoil(f, "stack.npy", lambda a: a[:3]), r"stack \(3, 6, 256, 256\)"),
     "another brain": (lambda f: spoil(f, "brain.npy", lambda a: a[1:]), r"brain\.npy \(5, 256, 256\)"),
