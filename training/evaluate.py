@@ -1,8 +1,9 @@
 """`python -m training.evaluate`: the paper's evaluation of a set of weights on patients with truth.
 
 Per patient and subset of sequences: voxel AUC, Dice, IoU, recall, precision, FPR, false-positive objects with
-26-connectivity without limit and from 10 mm3 up, sensitivity by lesion size. Writes table.md, evaluation.json and the
-paper's figures. Thresholds are the card's, or calibrated on other patients (Youden index, as in the paper, or Dice).
+26-connectivity without limit and from 10 mm3 up, sensitivity by lesion size. Writes table.md (with a row for each
+patient where they are few), evaluation.json and the paper's figures. Thresholds are the card's, or calibrated on other
+patients (Youden index, as in the paper, or Dice).
 """
 
 import argparse
@@ -23,7 +24,7 @@ from model.channels import SEQUENCES
 from model.subsets import all_subsets, subset_name
 from training import figures, out_folder
 from training.cases.case import CaseError
-from training.cases.challenge import SlotChoice
+from training.cases.challenge import LABELS_HELP, SlotChoice, label_list
 from training.errors import TrainingError
 from training.prepare import KINDS, Patient, Source, open_source
 from training.scores import Float32, PatientScores, Roc, dice_threshold, roc, score, youden_threshold
@@ -93,8 +94,21 @@ def evaluate(
             if name not in results:
                 chosen = threshold(present) if threshold is not None else predictor.identity(present).threshold
                 results[name] = SubsetResult(threshold=chosen)
-            results[name].add(patient, patient.on_truth(predictor.predict(patient.stack, present)))
+            results[name].add(patient, answer(predictor, patient, present))
     return results
+
+
+def answer(predictor: Predictor, patient: Patient, present: Present) -> Float32:
+    """The probability on the truth's grid. Raises `CaseError` that names the patient whom the model refuses."""
+    try:
+        return patient.on_truth(predictor.predict(patient.stack, present))
+    except WorkerError as error:
+        raise CaseError(f"{patient.name}: {error}") from error
+
+
+def readable_subsets(predictor: Predictor) -> list[Present]:
+    """The subsets of which the network reads something: all 15 but for the comparator of the paper."""
+    return [present for present in all_subsets() if predictor.reads(present)]
 
 
 def _subsets_of(patient: Patient, subsets: Sequence[Present] | None) -> list[Present]:
@@ -121,19 +135,19 @@ def curves(predictor: Predictor, patients: Iterable[Patient], subsets: Sequence[
         if patient.truth is None or not patient.truth.any():
             continue
         for present in _subsets_of(patient, subsets):
-            probability = patient.on_truth(predictor.predict(patient.stack, present))
+            probability = answer(predictor, patient, present)
             rocs.setdefault(subset_name(present), []).append(roc(probability, patient.truth, patient.measured))
     return rocs
 
 
 def by_itself(predictor: Predictor, patients: Source, present: Present, rule: str) -> SubsetResult:
     """One subset at the threshold that suits these very patients; all have its sequences. Each is predicted once."""
-    answers = [patient.on_truth(predictor.predict(patient.stack, present)) for patient in patients]
+    answers = [answer(predictor, patient, present) for patient in patients]
     answered = zip(patients, answers, strict=True)
-    rocs = [roc(answer, p.truth, p.measured) for p, answer in answered if p.truth is not None and p.truth.any()]
+    rocs = [roc(one, p.truth, p.measured) for p, one in answered if p.truth is not None and p.truth.any()]
     result = SubsetResult(threshold=RULES[rule](rocs))
-    for patient, answer in zip(patients, answers, strict=True):
-        result.add(patient, answer)
+    for patient, one in zip(patients, answers, strict=True):
+        result.add(patient, one)
     return result
 
 
@@ -162,9 +176,28 @@ def write_report(out: Path, title: str, results: dict[str, SubsetResult]) -> Non
         if whole is not None:
             cells.append(_against(result, whole))
         lines.append("| " + " | ".join(cells) + " |")
-    (out / "table.md").write_text("\n".join(lines) + "\n")
+    (out / "table.md").write_text("\n".join([*lines, "", *_each(results)]) + "\n")
     raw = {name: result.as_json() for name, result in results.items()}
     (out / "evaluation.json").write_text(json.dumps({"title": title, "subsets": raw}, indent=1, allow_nan=False) + "\n")
+
+
+MOST_ROWS = 30
+"""Of the tables of patients: more are no longer read, and stand in evaluation.json."""
+
+
+def _each(results: dict[str, SubsetResult]) -> list[str]:
+    """Patient by patient, as Markdown: a table of each subset."""
+    if sum(len(result.names) for result in results.values()) > MOST_ROWS:
+        return ["Patient by patient: evaluation.json."]
+    heads = ["Patient", "Dice", "found", "FP", "FP (10 mm3)", "Recall", "Precision"]
+    lines = []
+    for name, result in results.items():
+        lines += [f"{name}, patient by patient:", "", "| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+        for patient, one in zip(result.names, result.scores, strict=True):
+            cells = [patient, f"{one.dice:.3f}", f"{one.found}/{one.lesions}", str(one.fp), str(one.fp_10mm3)]
+            lines.append("| " + " | ".join([*cells, f"{one.recall:.3f}", f"{one.precision:.3f}"]) + " |")
+        lines.append("")
+    return lines[:-1]
 
 
 def _against(result: SubsetResult, whole: SubsetResult) -> str:
@@ -195,6 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="slot of post-Gd T1 where the set does not say",
     )
     parser.add_argument("--without-pre", action="store_true", help="leave pre-Gd T1 out")
+    parser.add_argument("--labels", type=label_list, metavar="LIST", help=LABELS_HELP)
     parser.add_argument("--all-subsets", action="store_true", help="every subset of the sequences that a patient has")
     parser.add_argument("--calibrate", nargs=2, metavar=("LAYOUT", "DIR"), help="take thresholds from these patients")
     parser.add_argument("--rule", choices=sorted(RULES), default="youden", help="rule of --calibrate (paper: youden)")
@@ -210,26 +244,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(given: argparse.Namespace, console: Console) -> None:
     """Evaluate as asked, print the table and write the report with its figures."""
-    choice = SlotChoice(post=SequenceSlot(given.post_gd), use_pre=not given.without_pre)
+    choice = SlotChoice(post=SequenceSlot(given.post_gd), use_pre=not given.without_pre, labels=given.labels)
     out_folder.make(given.out)
     source = open_source(given.cases[0], Path(given.cases[1]), choice)
     predictor = Predictor(given.weights or default_weights())
-    subsets = all_subsets() if given.all_subsets else None
+    subsets = readable_subsets(predictor) if given.all_subsets else None
     validation = open_source(given.calibrate[0], Path(given.calibrate[1]), choice) if given.calibrate else None
+    calibrated: dict[str, float] = {}
 
     @cache
     def threshold(present: Present) -> float:
-        """By the rule on the validation patients that have these sequences, else the card's."""
+        """By the rule on the validation patients that have these sequences; the card's where none has a lesion."""
         name = subset_name(present)
-        found: dict[str, float] = {}
         if validation is not None:
             shown = _shown(validation, f"calibrate {name}", console)
-            found = calibrate(predictor, shown, [present], given.rule)
-        return found[name] if name in found else predictor.identity(present).threshold
+            calibrated.update(calibrate(predictor, shown, [present], given.rule))
+            if name not in calibrated:
+                console.print(f"{given.calibrate[1]}: no patient has a lesion and {name}: the card's threshold serves")
+        return calibrated[name] if name in calibrated else predictor.identity(present).threshold
 
     results = evaluate(predictor, _shown(source, "evaluate", console), subsets, threshold)
     if not results:
         raise CaseError(f"{given.cases[1]}: no patient with a truth mask")
+    if validation is not None and not calibrated:
+        raise CaseError(f"{given.calibrate[1]}: no patient has a lesion and the sequences: nothing can be calibrated")
     write_report(given.out, f"{predictor.card.name} {predictor.card.version} on {given.cases[0]}", results)
     figures.write_curves({name: result.rocs for name, result in results.items()}, given.out)
     figures.write_boxes({name: result.scores for name, result in results.items()}, given.out)

@@ -4,11 +4,14 @@ import itertools
 import json
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pytest
 from support.patients import write_patient
 from support.weights import random_weights
 
+from model.channels import SEQUENCES
+from model.input_dropout import SubsetLaw
 from model.subsets import all_subsets, subset_name
 from training.evaluate import SubsetResult, by_itself, calibrate, evaluate, main, write_report
 from training.prepare import open_source
@@ -109,6 +112,101 @@ def test_all_15_subsets_are_reported_by_whoever_has_their_sequences(report):
     table = (report / "table.md").read_text()
     assert table.count("| PRE_CUBE+POST_CUBE+FLAIR |") == 2
     assert "FP (10 mm3)" in table
+
+
+def test_few_patients_are_reported_one_by_one(report):
+    """Dice, lesions found and false objects of each, as they stand in evaluation.json."""
+    subsets = json.loads((report / "evaluation.json").read_text())["subsets"]
+    _, part = (report / "table.md").read_text().split("\nPRE_CUBE+FLAIR, patient by patient:\n\n")
+    rows = part.split("\n\n")[0].splitlines()[2:]
+    assert len(rows) == 2
+    for row, one in zip(rows, subsets["PRE_CUBE+FLAIR"]["each"], strict=True):
+        name, dice, found, fp, fp_10mm3, *_ = row.strip("| ").split(" | ")
+        assert (name, dice, found) == (one["name"], f"{one['dice']:.3f}", f"{one['found']}/{one['lesions']}")
+        assert (int(fp), int(fp_10mm3)) == (one["fp"], one["fp_10mm3"])
+
+
+def test_of_many_patients_the_table_refers_to_the_other_file(tmp_path):
+    result = SubsetResult(threshold=0.5, names=[f"{n:04d}" for n in range(31)], scores=[SCORES] * 31)
+    write_report(tmp_path, "title", {"FLAIR": result})
+    table = (tmp_path / "table.md").read_text()
+    assert table.endswith("\nPatient by patient: evaluation.json.\n")
+    assert "0007" not in table
+
+
+def test_the_comparator_is_measured_where_it_reads_something(tmp_path):
+    """Of BRAVO alone it would answer with zeros, and a table of them would look like a measurement."""
+    random_weights(tmp_path / "weights", sequences=SEQUENCES[1:], subset_law=SubsetLaw.NONE)
+    write_patient(tmp_path / "patients", 1, slices=4)
+    options = ["--weights", str(tmp_path / "weights"), "--all-subsets", "--out", str(tmp_path / "report")]
+    assert main(["--cases", "cache", str(tmp_path / "patients"), *options]) == 0
+    subsets = json.loads((tmp_path / "report" / "evaluation.json").read_text())["subsets"]
+    assert set(subsets) == {subset_name(present) for present in all_subsets()} - {"BRAVO"}
+
+
+def test_a_patient_whom_the_model_refuses_is_named(tmp_path, capsys):
+    random_weights(tmp_path / "weights", sequences=SEQUENCES[1:], subset_law=SubsetLaw.NONE)
+    write_patient(tmp_path / "patients", 1, slices=4)
+    write_patient(tmp_path / "patients", 2, slices=4, absent=(1, 2, 3))
+    options = ["--weights", str(tmp_path / "weights"), "--out", str(tmp_path / "report")]
+    assert main(["--cases", "cache", str(tmp_path / "patients"), *options]) == 2
+    said = capsys.readouterr().err
+    assert (
+        said == "training.evaluate: 0002: the model reads PRE_CUBE, POST_CUBE, FLAIR only, and the study holds BRAVO\n"
+    )
+
+
+@pytest.fixture
+def healthy(tmp_path):
+    """A folder with a patient without a lesion, and BRAVO only."""
+    folder = write_patient(tmp_path / "healthy", 9, slices=4, absent=(1, 2, 3))
+    np.save(folder / "mask.npy", np.zeros((4, 256, 256), dtype=np.uint8))
+    return folder.parent
+
+
+def test_calibration_on_patients_without_a_lesion_is_refused(tmp_path, healthy, capsys):
+    """The card's thresholds would else pass for calibrated ones."""
+    random_weights(tmp_path / "weights")
+    write_patient(tmp_path / "patients", 1, slices=4)
+    cases = ["--cases", "cache", str(tmp_path / "patients"), "--weights", str(tmp_path / "weights")]
+    assert main([*cases, "--calibrate", "cache", str(healthy), "--out", str(tmp_path / "report")]) == 2
+    assert f"{healthy}: no patient has a lesion and the sequences: nothing can be calibrated" in capsys.readouterr().err
+    assert not (tmp_path / "report" / "table.md").exists()
+
+
+def test_a_subset_that_cannot_be_calibrated_is_named(tmp_path, capsys):
+    random_weights(tmp_path / "weights")
+    write_patient(tmp_path / "patients", 1, slices=4)
+    write_patient(tmp_path / "patients", 2, slices=4, absent=(0,))
+    write_patient(tmp_path / "validation", 3, slices=4, absent=(0,))
+    cases = ["--cases", "cache", str(tmp_path / "patients"), "--weights", str(tmp_path / "weights")]
+    calibrated = ["--calibrate", "cache", str(tmp_path / "validation"), "--out", str(tmp_path / "report")]
+    assert main([*cases, *calibrated]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"no patient has a lesion and {ALL_FOUR}: the card's threshold serves" in said
+    assert "PRE_CUBE+POST_CUBE+FLAIR: the card's" not in said.replace(ALL_FOUR, "")
+
+
+def test_the_labels_that_count_as_lesion_can_be_chosen(tmp_path):
+    """BraTS calls oedema 2: by --labels 2 it is what is looked for."""
+    random_weights(tmp_path / "weights")
+    labels = np.zeros((40, 44, 12), dtype=np.float32)
+    labels[10:14, 10:14, 5:8], labels[30:32, 30:32, 6] = 2, 1
+    folder = tmp_path / "brats" / "BraTS-MET-00001-000"
+    folder.mkdir(parents=True)
+    head = np.random.default_rng(0).uniform(50, 150, labels.shape).astype(np.float32)
+    for ending, voxels in (("t1c", head), ("seg", labels)):
+        nibabel.save(
+            nibabel.Nifti1Image(voxels, np.diag([3.0, 3.0, 3.0, 1])), folder / f"{folder.name}-{ending}.nii.gz"
+        )
+    found = []
+    for options in ([], ["--labels", "2"]):
+        weights = ["--weights", str(tmp_path / "weights"), "--out", str(tmp_path / "report")]
+        assert main(["--cases", "brats", str(tmp_path / "brats"), *weights, *options]) == 0
+        subsets = json.loads((tmp_path / "report" / "evaluation.json").read_text())["subsets"]
+        found.append(subsets["BRAVO"]["each"][0]["by_size"])
+    assert found[0][">10 mm"][1] == 0
+    assert found[1][">10 mm"][1] == 1
 
 
 @pytest.mark.parametrize("name", ["figure-1-mosaic", "figure-2-roc", "figure-3-boxes"])
