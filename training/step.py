@@ -5,6 +5,7 @@ Called by training/train. Mixed precision is bfloat16 on a CPU with units for it
 
 import copy
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from model.channels import SLICES
 from model.network import build
 from training.configuration import Configuration
+from training.errors import TrainingError
 from training.losses import lesion_loss
 from training.sampling import Batch
 
@@ -40,7 +42,7 @@ class Learner:
         self.step = 0
 
     def learn(self, batch: Batch) -> float:
-        """One step on one batch; gives its loss."""
+        """One step on one batch; gives its loss. Raises `TrainingError` where that is not finite."""
         self.network.train()
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, self.configuration)
@@ -57,7 +59,10 @@ class Learner:
         self.scaler.update()
         self.step += 1
         self._follow()
-        return float(loss.detach())
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(f"the loss of step {self.step} is {value}: begin anew with a lower --learning-rate")
+        return value
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -82,14 +87,19 @@ class Learner:
         temporary.replace(folder / STATE_FILE)
 
     def resume(self, folder: Path) -> dict[str, Any]:
-        """Go on from a saved state; gives its `extra`."""
-        state: dict[str, Any] = torch.load(folder / STATE_FILE, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
-        self.step = int(state["step"])
-        extra: dict[str, Any] = state["extra"]
+        """Go on from a saved state; gives `extra`. Raises `TrainingError` where it is broken or another network's."""
+        path = folder / STATE_FILE
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.step = int(state["step"])
+            extra: dict[str, Any] = state["extra"]
+        except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+            why = str(error).partition("\n")[0]
+            raise TrainingError(f"{path} is no state of this run ({why}): remove it to begin anew") from error
         return extra
 
     def start_from(self, weights: dict[str, Tensor]) -> None:

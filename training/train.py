@@ -12,16 +12,20 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from torch.utils.tensorboard import SummaryWriter
 
 from model.checkpoint import CheckpointError, load
 from model.input_dropout import SubsetLaw
 from model.network import ARCHITECTURES
+from model.subsets import subset_name
 from training import out_folder
 from training.configuration import Configuration, TverskyOver, comparator, from_json, to_json
 from training.errors import TrainingError
@@ -29,7 +33,8 @@ from training.patients import Patient, open_patient, patient_folders
 from training.sampling import Batch, Steps
 from training.split import Split, split
 from training.step import STATE_FILE, Learner
-from training.validate import validate, write_weights
+from training.validate import subsets_of, validate, write_weights
+from worker.errors import WorkerError
 
 EXAMPLE = """examples
   python -m training.cohort cache --help                                   make synthetic patients
@@ -37,7 +42,7 @@ EXAMPLE = """examples
   python -m training.train --data patients --out runs/ild                  train; the same line again goes on
   python -m training.train --data patients --out runs/dlv3 --without-dropout --architecture deeplabv3_resnet50
   torchrun --nproc-per-node 4 -m training.train --data patients --out runs/ild
-  python -m training.export runs/ild --validation val --version 1 --out weights   for worker.weights
+  python -m training.export runs/ild --validation patients --version 1 --out weights   for worker.weights
 """
 
 
@@ -51,6 +56,7 @@ class Place:
 
     @property
     def first(self) -> bool:
+        """Whether this process is the one that writes and speaks."""
         return self.rank == 0
 
 
@@ -62,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         run(given)
-    except (TrainingError, CheckpointError) as error:
+    except (TrainingError, CheckpointError, WorkerError) as error:
         print(f"training.train: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
@@ -76,21 +82,35 @@ def run(given: argparse.Namespace) -> None:
     out_folder.make(given.out)
     configuration = _configuration(given)
     patients, chosen = _patients(given)
+    validated = [patients[name] for name in chosen.validation]
+    subsets = subsets_of(validated, configuration)
     if place.count > 1:
         torch.distributed.barrier()  # all have read the folder before the first writes to it
     if place.first:
         (given.out / "configuration.json").write_text(to_json(configuration))
-        (given.out / "split.json").write_text(json.dumps(asdict(chosen), indent=1) + "\n")
+        folders = [str(data.resolve()) for data in given.data]
+        (given.out / "split.json").write_text(json.dumps({**asdict(chosen), "data": folders}, indent=1) + "\n")
+        if not set(subsets) <= set(configuration.validation_subsets):
+            print(f"no validation subset fits the validation patients: they validate {subset_name(subsets[0])}")  # noqa: T201
     learner = Learner(configuration, place.device, parallel=place.count > 1)
     best = {"score": -1.0, "epoch": 0.0}
     if (given.out / STATE_FILE).exists():
         best = learner.resume(given.out)
     elif given.start_from:
-        learner.start_from(load(given.start_from).network.state_dict())
+        learner.start_from(_weights(given.start_from, configuration))
     trained = Steps([patients[name] for name in chosen.train], configuration, place.rank)
-    _epochs(learner, trained, [patients[name] for name in chosen.validation], best, given, place)
+    _epochs(learner, trained, validated, best, given, place)
     if place.count > 1:
         _part(learner)
+
+
+def _weights(folder: Path, configuration: Configuration) -> dict[str, Tensor]:
+    """Weights to begin with. Raises `CheckpointError`, or `TrainingError` where they are of another network."""
+    found = load(folder)
+    theirs, ours = (f"{one.architecture} of {len(one.sequences)} sequences" for one in (found.card, configuration))
+    if theirs != ours:
+        raise TrainingError(f"--start-from {folder} is a {theirs}, this run trains a {ours}: give weights that match")
+    return found.network.state_dict()
 
 
 def _part(learner: Learner) -> None:
@@ -114,6 +134,9 @@ def _epochs(
     with _events(given.out, place) as events, _progress(disable=not place.first) as bar:
         shown = bar.add_task("train", total=configuration.steps, completed=learner.step)
         while learner.step < configuration.steps:
+            if _worn_out(best, learner.step // length, configuration, place):
+                bar.console.print(f"no better validation since epoch {best['epoch']:.0f}: training ends")
+                return
             epoch = learner.step // length + 1
             end = min(epoch * length, configuration.steps)
             losses = []
@@ -125,9 +148,6 @@ def _epochs(
                 scores = _judge(learner, validated, best, epoch, events, given.out)
                 line = _line(learner.step, losses, scores, best=best["epoch"] == epoch)
                 bar.console.print(line, highlight=False, soft_wrap=True)
-            if _worn_out(best, epoch, configuration, place):
-                bar.console.print(f"no better validation since epoch {best['epoch']:.0f}: training ends")
-                return
 
 
 def _events(out: Path, place: Place) -> contextlib.AbstractContextManager[SummaryWriter | None]:
@@ -174,6 +194,7 @@ def _batches(trained: Steps, steps: range, workers: int) -> Iterable[Batch]:
 
 
 def _worn_out(best: dict[str, float], epoch: int, configuration: Configuration, place: Place) -> bool:
+    """Whether the epochs so far brought nothing for too long, as the first process says: it alone validates."""
     verdict = torch.tensor([float(epoch - best["epoch"] >= configuration.patience)], device=place.device)
     if place.count > 1:
         torch.distributed.broadcast(verdict, 0)
@@ -194,39 +215,108 @@ def _place(wish: str) -> Place:
 
 
 def _configuration(given: argparse.Namespace) -> Configuration:
-    """The saved one of a run that goes on, else defaults, file and options, the later the stronger."""
-    saved = given.out / "configuration.json"
-    if (given.out / STATE_FILE).exists():
-        return from_json(_text(saved))
-    base = from_json(_text(given.configuration)) if given.configuration else Configuration()
+    """The saved one of a run that goes on, else defaults, file and options, the later the stronger.
+
+    Raises `TrainingError` where what was asked for is not what the run has.
+    """
+    asked = _asked(given)
+    if not (given.out / STATE_FILE).exists():
+        return replace(Configuration(), **asked)
+    saved = _read_configuration(given.out / "configuration.json")
+    others = {name: getattr(saved, name) for name, value in asked.items() if getattr(saved, name) != value}
+    if others:
+        its = ", ".join(
+            f"{name} {value}" if isinstance(value, str | float | int) else name for name, value in others.items()
+        )
+        raise TrainingError(
+            f"{given.out} is a run with other settings ({its}): leave these options out to go on, or give another --out"
+        )
+    return saved
+
+
+def _asked(given: argparse.Namespace) -> dict[str, Any]:
+    """The numbers that file and options name, the later the stronger."""
+    asked: dict[str, Any] = {}
+    if given.configuration:
+        base = _read_configuration(given.configuration)
+        asked = {name: getattr(base, name) for name in json.loads(_text(given.configuration))}
     if given.without_dropout:
-        base = replace(base, **comparator())
+        asked |= comparator()
     names = ("architecture", "steps", "batch", "crop_px", "learning_rate", "steps_per_epoch", "seed")
-    changes = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+    asked |= {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     kinds = {"subset_law": SubsetLaw, "tversky_over": TverskyOver}
-    changes |= {name: kind(getattr(given, name)) for name, kind in kinds.items() if getattr(given, name)}
-    return replace(base, **changes)
+    return asked | {name: kind(getattr(given, name)) for name, kind in kinds.items() if getattr(given, name)}
+
+
+def _read_configuration(path: Path) -> Configuration:
+    text = _text(path)
+    try:
+        return from_json(text)
+    except TrainingError as error:
+        raise TrainingError(f"{path}: {error}") from error
 
 
 def _patients(given: argparse.Namespace) -> tuple[dict[str, Patient], Split]:
     """All patients by name, and who trains and validates. Those of --validate-on are called FOLDER/NAME."""
-    patients = {folder.name: open_patient(folder) for data in given.data for folder in patient_folders(data)}
+    folders = {folder.name: folder for data in given.data for folder in patient_folders(data)}
     count = sum(len(patient_folders(data)) for data in given.data)
-    if count != len(patients):
+    if count != len(folders):
         raise TrainingError("two folders of --data hold a patient of the same name: rename one")
-    trained = tuple(patients)
-    for data in given.validate_on:
-        patients |= {f"{data.name}/{folder.name}": open_patient(folder) for folder in patient_folders(data)}
-    if len(patients) < 2:
+    trained = tuple(folders)
+    folders |= _validating(given.validate_on)
+    if len(folders) < 2:
         where = " ".join(str(data) for data in given.data)
-        raise TrainingError(f"{where} holds {len(patients)} patients (NAME/stack.npy and mask.npy); two are the least")
-    saved = given.split or given.out / "split.json"
-    if given.split or saved.exists():
-        return patients, _known(_saved_split(saved), patients)
+        raise TrainingError(f"{where} holds {len(folders)} patients (NAME/stack.npy and mask.npy); two are the least")
+    patients = {name: open_patient(folder) for name, folder in folders.items()}
+    chosen = _known(_chosen(given, patients, trained), patients)
+    _check_split(chosen, folders, given.validate_on)
+    return patients, chosen
+
+
+def _validating(places: Sequence[Path]) -> dict[str, Path]:
+    """The patients of --validate-on: FOLDER/NAME -> where it lies."""
+    found = {place: patient_folders(place) for place in places}
+    for place, folders in found.items():
+        if not folders:
+            raise TrainingError(f"--validate-on {place} holds no patient (NAME/stack.npy and mask.npy)")
+    if len({place.name for place in places}) != len(places):
+        raise TrainingError("two folders of --validate-on have the same name: rename one")
+    return {f"{place.name}/{folder.name}": folder for place, folders in found.items() for folder in folders}
+
+
+def _chosen(given: argparse.Namespace, patients: Mapping[str, Patient], trained: tuple[str, ...]) -> Split:
+    """The saved split of a run that goes on, else that of --split, --validate-on, or a drawn one."""
+    asked = _saved_split(given.split) if given.split else None
+    saved = given.out / "split.json"
+    if (given.out / STATE_FILE).exists() and saved.exists():
+        if asked not in (None, _saved_split(saved)):
+            raise TrainingError(f"{given.split} is not the split of {given.out}: leave it out, or give another --out")
+        return _saved_split(saved)
+    if asked:
+        return asked
     if given.validate_on:
-        return patients, Split(train=trained, validation=tuple(n for n in patients if n not in trained), test=())
-    sites = {name: patient.site for name, patient in patients.items()}
-    return patients, split(sites, validation=given.validation, test=given.test, train_site=given.train_site)
+        return Split(train=trained, validation=tuple(name for name in patients if name not in trained), test=())
+    return split(
+        {name: patient.site for name, patient in patients.items()},
+        subjects={name: patient.subject for name, patient in patients.items()},
+        validation=given.validation,
+        test=given.test,
+        train_site=given.train_site,
+    )
+
+
+def _check_split(chosen: Split, folders: Mapping[str, Path], validate_on: Sequence[Path]) -> None:
+    """Raise where one who trains stands among the others too, by another name or a link, or --validate-on is idle."""
+    trained = {(folders[name] / "stack.npy").resolve() for name in chosen.train}
+    for name in (*chosen.validation, *chosen.test):
+        if name in folders and (folders[name] / "stack.npy").resolve() in trained:
+            raise TrainingError(
+                f"{folders[name]} trains, and cannot validate or test: give other patients, or leave --validate-on out "
+                "(then a share of --data validates)"
+            )
+    for place in validate_on:
+        if not any(name.startswith(f"{place.name}/") for name in (*chosen.train, *chosen.validation, *chosen.test)):
+            raise TrainingError(f"--validate-on {place}: none of it stands in the split; leave it out, or change --out")
 
 
 def _saved_split(path: Path) -> Split:
@@ -259,9 +349,9 @@ def _progress(*, disable: bool) -> Progress:
     return Progress(*columns, disable=disable)
 
 
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+def _count(text: str, least: int = 1) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least}")
     return int(text)
 
 
@@ -296,7 +386,8 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("steps", "batch", "crop_px", "steps_per_epoch"):
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=_count, help=f"default {getattr(defaults, name)}")
-    parser.add_argument("--seed", type=int, help=f"default {defaults.seed}")
+    from_zero = partial(_count, least=0)
+    parser.add_argument("--seed", type=from_zero, help=f"default {defaults.seed}")
     parser.add_argument("--learning-rate", type=float, help=f"default {defaults.learning_rate}")
     parser.add_argument("--configuration", type=Path, help="configuration.json of another run, as a start")
     parser.add_argument("--start-from", type=Path, help="folder of weights to begin with")
@@ -305,8 +396,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--validation", type=_share, default=0.1, help="share that validates (default .1)")
     parser.add_argument("--test", type=_share, default=0.0, help="share that is kept for the test (default 0)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves them")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make batches (default 1)")
+    parser.add_argument("--threads", type=from_zero, default=0, help="of torch; 0 leaves them")
+    parser.add_argument("--workers", type=from_zero, default=1, help="processes that make batches (default 1)")
     return parser
 
 

@@ -4,6 +4,7 @@ The served path itself judges (worker/inference/predict on every second slice wo
 volumes are run). Called by training/train; the full evaluation is training/evaluate.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from torch import nn
 
 from model.card import Card
+from model.channels import SEQUENCES
 from model.checkpoint import save
 from model.subsets import all_subsets, subset_name
 from training.configuration import Configuration
@@ -23,20 +25,43 @@ from worker.inference.predict import Predictor
 UNCALIBRATED = "not calibrated: .5 for each subset"
 
 
+def subsets_of(patients: Sequence[Patient], configuration: Configuration) -> tuple[tuple[bool, ...], ...]:
+    """The subsets of the configuration that these patients and the network can validate.
+
+    Where none fits, the one of the sequences that most patients with a lesion have. Raises `TrainingError` where no
+    patient has a lesion and a sequence that the network reads.
+    """
+    read = [name in configuration.sequences for name in SEQUENCES]
+    held = [patient.available for patient in patients if patient.lesions and _meet(patient.available, read)]
+    if not held:
+        raise TrainingError(
+            f"no validation patient (of {len(patients)}) has a lesion and one of {', '.join(configuration.sequences)}: "
+            "let others validate (--validation, --validate-on, --split)"
+        )
+    wanted = [present for present in configuration.validation_subsets if _meet(present, read)]
+    fitting = tuple(present for present in wanted if any(_holds(available, present) for available in held))
+    return fitting or (Counter(held).most_common(1)[0][0],)
+
+
+def _meet(one: Sequence[bool], other: Sequence[bool]) -> bool:
+    return any(a and b for a, b in zip(one, other, strict=True))
+
+
+def _holds(available: Sequence[bool], present: Sequence[bool]) -> bool:
+    return all(has or not wants for wants, has in zip(present, available, strict=True))
+
+
 def validate(network: nn.Module, patients: Sequence[Patient], configuration: Configuration) -> dict[str, float]:
-    """Mean over patients of Dice, at the threshold where it is best, by name of each validation subset."""
+    """Mean over patients of Dice, at the threshold where it is best, by name of each validation subset.
+
+    Raises `TrainingError` as `subsets_of` does, and `WorkerError` where a patient cannot be predicted.
+    """
     predictor = Predictor.of(network, card_of(configuration, 0, {}))
     scores = {}
-    for present in configuration.validation_subsets:
-        curves = [
-            dice_curve(predictor, patient, present)
-            for patient in patients
-            if patient.lesions and all(has or not wants for wants, has in zip(present, patient.available, strict=True))
-        ]
-        if curves:
-            scores[subset_name(present)] = float(np.mean(curves, axis=0).max())
-    if not scores:
-        raise TrainingError("no validation patient has a lesion and the sequences of a validation subset")
+    for present in subsets_of(patients, configuration):
+        chosen = [patient for patient in patients if patient.lesions and _holds(patient.available, present)]
+        curves = [dice_curve(predictor, patient, present) for patient in chosen]
+        scores[subset_name(present)] = float(np.mean(curves, axis=0).max())
     return scores
 
 

@@ -13,8 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from model.checkpoint import load
 from training import configuration as numbers
-from training import train
+from training import step, train
 from training.step import STATE_FILE, Learner
+from worker.errors import WorkerError
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("one_thread")]
 SMALL = ["--batch", "2", "--crop-px", "32", "--steps-per-epoch", "2", "--device", "cpu", "--workers", "0"]
@@ -29,6 +30,18 @@ def quick_validation(monkeypatch):
         monkeypatch.setattr(train, "validate", lambda *_: {"FLAIR": left.pop(0) if len(left) > 1 else left[0]})
 
     return use
+
+
+@pytest.fixture(scope="module")
+def run_of_two_steps(data, tmp_path_factory):
+    """A finished run, with files of the same and of other settings beside it. Tests leave it as it is."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(train, "validate", lambda *_: {"FLAIR": 0.5})
+        assert train.main(line(data, out, "--steps", "2")) == 0
+    (out.parent / "patience.json").write_text(json.dumps({"patience": 3}))
+    (out.parent / "same.json").write_text(json.dumps({"crop_px": 32, "seed": 20211}))
+    return out
 
 
 def line(data: Path, out: Path, *options: str) -> list[str]:
@@ -83,6 +96,93 @@ def test_a_run_without_better_validation_ends_early_and_keeps_its_best(data, tmp
     assert torch.load(out / STATE_FILE, weights_only=True)["step"] == 6
     assert load(out / "weights").card.configuration["step"] == 2
     assert "no better validation since epoch 1" in capsys.readouterr().out
+    again = (out / STATE_FILE).read_bytes()
+    assert train.main(line(data, out, "--steps", "100", "--configuration", str(patient))) == 0
+    assert (out / STATE_FILE).read_bytes() == again
+    assert "no better validation since epoch 1" in capsys.readouterr().out
+
+
+CONTRADICTIONS = {
+    "steps": ["--steps", "500"],
+    "architecture": ["--architecture", "quartet_wide"],
+    "sequences": ["--without-dropout"],
+    "seed": ["--seed", "2"],
+    "subset_law": ["--subset-law", "count"],
+    "patience": ["--configuration", "patience.json"],
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_a_run_does_not_go_on_with_other_settings(data, run_of_two_steps, monkeypatch, capsys, name):
+    """All of them were passed over without a word, and a report then named what had been asked for."""
+    monkeypatch.chdir(run_of_two_steps.parent)
+    before = {path: path.read_bytes() for path in run_of_two_steps.glob("*.*")}
+    asked = ["--data", str(data), "--out", str(run_of_two_steps), "--device", "cpu"]
+    assert train.main([*asked, *CONTRADICTIONS[name]]) == 2
+    said = capsys.readouterr().err
+    assert f"other settings ({name}" in said
+    assert "another --out" in said
+    assert said.count("\n") == 1
+    assert before == {path: path.read_bytes() for path in run_of_two_steps.glob("*.*")}
+
+
+@pytest.mark.parametrize("options", [[], ["--steps", "2"], ["--configuration", "same.json", "--start-from", "none"]])
+def test_a_run_goes_on_where_options_say_what_it_has(data, run_of_two_steps, monkeypatch, options):
+    monkeypatch.chdir(run_of_two_steps.parent)
+    before = (run_of_two_steps / STATE_FILE).read_bytes()
+    asked = ["--data", str(data), "--out", str(run_of_two_steps), "--device", "cpu", "--workers", "0"]
+    assert train.main([*asked, *options]) == 0
+    assert (run_of_two_steps / STATE_FILE).read_bytes() == before
+
+
+def test_a_run_does_not_go_on_with_another_split(data, run_of_two_steps, capsys):
+    chosen = json.loads((run_of_two_steps / "split.json").read_text())
+    turned = run_of_two_steps.parent / "turned.json"
+    turned.write_text(json.dumps({"train": chosen["validation"], "validation": chosen["train"], "test": []}))
+    asked = ["--data", str(data), "--out", str(run_of_two_steps), "--device", "cpu", "--workers", "0"]
+    assert train.main([*asked, "--split", str(turned)]) == 2
+    assert "is not the split of" in capsys.readouterr().err
+    assert train.main([*asked, "--split", str(run_of_two_steps / "split.json")]) == 0
+
+
+def test_a_folder_that_would_not_validate_is_named(data, run_of_two_steps, tmp_path, capsys):
+    write_patient(tmp_path / "val", 3, slices=6)
+    asked = ["--data", str(data), "--out", str(run_of_two_steps), "--device", "cpu"]
+    assert train.main([*asked, "--validate-on", str(tmp_path / "val")]) == 2
+    assert "none of it stands in the split" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"no state", "half", "another network"])
+def test_a_broken_state_is_one_plain_line(data, run_of_two_steps, tmp_path, capsys, content):
+    state = run_of_two_steps / STATE_FILE
+    whole = state.read_bytes()
+    if content == "another network":
+        torch.save({**torch.load(state, weights_only=True), "network": {}}, state)
+    else:
+        state.write_bytes(whole[: len(whole) // 2] if content == "half" else content)
+    try:
+        assert train.main(["--data", str(data), "--out", str(run_of_two_steps), "--device", "cpu"]) == 2
+    finally:
+        state.write_bytes(whole)
+    said = capsys.readouterr().err
+    assert "state.pt is no state of this run" in said
+    assert said.count("\n") == 1
+
+
+def test_a_loss_that_is_no_number_ends_the_run(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(step, "lesion_loss", lambda logit, *_: logit.sum() * float("nan"))
+    assert train.main(line(data, tmp_path, "--steps", "4")) == 2
+    assert "the loss of step 1 is nan" in capsys.readouterr().err
+    assert not (tmp_path / STATE_FILE).exists()
+
+
+def test_what_the_served_path_refuses_is_one_plain_line(data, tmp_path, monkeypatch, capsys):
+    def refuse(*_: object) -> None:
+        raise WorkerError("the network gave values that are no probabilities")
+
+    monkeypatch.setattr(train, "validate", refuse)
+    assert train.main(line(data, tmp_path, "--steps", "2")) == 2
+    assert capsys.readouterr().err == "training.train: the network gave values that are no probabilities\n"
 
 
 def test_every_number_of_the_run_is_saved_beside_the_weights(data, tmp_path, quick_validation):

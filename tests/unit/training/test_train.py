@@ -2,20 +2,27 @@
 
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from support.patients import write_patient
+from support.weights import random_weights
 
 from model.checkpoint import load
 from model.input_dropout import SubsetLaw
 from training import configuration as numbers
 from training import train
 from training.configuration import Configuration, TverskyOver
+from training.errors import TrainingError
 from training.losses import lesion_loss
 from training.patients import open_patients
 from training.sampling import Steps
 from training.step import Learner, learning_rate
 from training.train import main
+from training.validate import subsets_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SMALL = ["--batch", "2", "--crop-px", "32", "--steps-per-epoch", "2", "--device", "cpu", "--workers", "0"]
@@ -57,7 +64,9 @@ def test_the_command_line_trains_and_goes_on(data, tmp_path, capsys):
     assert re.search(r"step 2: loss \d+\.\d{3}, validation Dice", said)
     assert all(f"{name} {score:.3f}" in said for name, score in dice.items())
     assert card.configuration["crop_px"] == 32
-    assert set(json.loads((tmp_path / "run" / "split.json").read_text())) == {"train", "validation", "test"}
+    chosen = json.loads((tmp_path / "run" / "split.json").read_text())
+    assert set(chosen) == {"train", "validation", "test", "data"}
+    assert chosen["data"] == [str(data.resolve())]
     before = (tmp_path / "run" / "state.pt").stat().st_mtime_ns
     assert main([*run, "--steps", "2"]) == 0
     assert (tmp_path / "run" / "state.pt").stat().st_mtime_ns == before
@@ -82,13 +91,99 @@ def test_the_comparator_trains_by_one_option(data, tmp_path):
     assert card.subset_law is SubsetLaw.NONE
 
 
-def test_another_folder_may_validate(data, tmp_path, capsys):
-    run = ["--data", str(data), "--validate-on", str(data), "--out", str(tmp_path), *SMALL, "--steps", "2"]
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a third patient."""
+    folder = tmp_path_factory.mktemp("others") / "val"
+    write_patient(folder, 3, slices=6)
+    return folder
+
+
+def test_another_folder_may_validate(data, others, tmp_path, capsys):
+    run = ["--data", str(data), "--validate-on", str(others), "--out", str(tmp_path), *SMALL, "--steps", "2"]
     assert main(run) == 0
     chosen = json.loads((tmp_path / "split.json").read_text())
-    assert chosen["validation"] == [f"{data.name}/{name}" for name in chosen["train"]]
+    assert (chosen["train"], chosen["validation"]) == (["0001", "0002"], ["val/0003"])
     assert main(["--data", str(data), "--out", str(tmp_path), *SMALL]) == 2
     assert "--validate-on" in capsys.readouterr().err
+
+
+def test_who_trains_does_not_validate_by_any_name(data, tmp_path, capsys):
+    """The folder itself, a link to it, a folder of links to its files; a split that says so."""
+    (tmp_path / "link").symlink_to(data)
+    (tmp_path / "files" / "mine").mkdir(parents=True)
+    for name in ("stack.npy", "mask.npy"):
+        (tmp_path / "files" / "mine" / name).symlink_to(data / "0001" / name)
+    split = tmp_path / "split.json"
+    split.write_text(json.dumps({"train": ["0001"], "validation": ["files/mine"], "test": []}))
+    linked = ["--validate-on", str(tmp_path / "files")]
+    same, link = ["--validate-on", str(data)], ["--validate-on", str(tmp_path / "link")]
+    for options in (same, link, linked, [*linked, "--split", str(split)]):
+        run = ["--data", str(data), *options, "--out", str(tmp_path / "run"), *SMALL, "--steps", "2"]
+        assert main(run) == 2, options
+        assert "trains, and cannot validate" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "split.json").exists()
+
+
+def test_folders_that_cannot_validate_are_one_plain_line(data, others, tmp_path, capsys):
+    write_patient(tmp_path / "again" / "val", 4, slices=6)
+    (tmp_path / "empty").mkdir()
+    for folders, words in (
+        ([others, tmp_path / "again" / "val"], "two folders of --validate-on have the same name"),
+        ([others, tmp_path / "empty"], "empty holds no patient"),
+    ):
+        run = ["--data", str(data), "--validate-on", *map(str, folders), "--out", str(tmp_path / "run"), *SMALL]
+        assert main(run) == 2
+        said = capsys.readouterr().err
+        assert words in said
+        assert said.count("\n") == 1
+
+
+def test_the_exams_of_a_person_train_or_validate_together(tmp_path, monkeypatch):
+    for seed in range(1, 7):
+        folder = write_patient(tmp_path / "patients", seed, slices=6)
+        (folder / "meta.json").write_text(json.dumps({"subject": f"person{seed % 2}"}))
+    monkeypatch.setattr(train, "validate", lambda *_: {"FLAIR": 0.5})
+    out = tmp_path / "run"
+    run = ["--data", str(tmp_path / "patients"), "--out", str(out), "--validation", ".2", *SMALL, "--steps", "2"]
+    assert main(run) == 0
+    chosen = json.loads((out / "split.json").read_text())
+    assert sorted(sorted(chosen[part]) for part in ("train", "validation")) == [
+        ["0001", "0003", "0005"],
+        ["0002", "0004", "0006"],
+    ]
+
+
+def test_patients_that_lack_sequences_validate_with_what_they_have(tmp_path, capsys):
+    """POST_CUBE and FLAIR alone: none of the configuration's subsets, which was said after an epoch only."""
+    for seed in (1, 2):
+        write_patient(tmp_path / "patients", seed, slices=6, absent=(0, 1))
+    run = ["--data", str(tmp_path / "patients"), "--out", str(tmp_path / "run"), "--validation", ".5", *SMALL]
+    assert main([*run, "--steps", "2"]) == 0
+    assert "they validate POST_CUBE+FLAIR" in capsys.readouterr().out
+    assert list(load(tmp_path / "run" / "weights").card.configuration["validation_dice"]) == ["POST_CUBE+FLAIR"]
+    assert main([*run, "--steps", "2"]) == 0
+
+
+def test_patients_that_cannot_validate_are_refused_before_the_first_step(tmp_path, monkeypatch, capsys):
+    for seed in (1, 2):
+        folder = write_patient(tmp_path / "patients", seed, slices=6)
+        np.save(folder / "mask.npy", np.zeros((6, 256, 256), dtype=np.uint8))
+    monkeypatch.setattr(Learner, "learn", lambda *_: pytest.fail("a step was made"))
+    assert main(["--data", str(tmp_path / "patients"), "--out", str(tmp_path / "run"), *SMALL]) == 2
+    assert "no validation patient (of 1) has a lesion" in capsys.readouterr().err
+
+
+def test_the_subsets_that_validate_are_those_that_patients_have_and_the_network_reads(tmp_path):
+    write_patient(tmp_path, 1, slices=6, absent=(0,))
+    without_bravo = open_patients(tmp_path)
+    assert subsets_of(without_bravo, Configuration()) == ((False, True, True, True),)
+    comparator_of_all = replace(Configuration(), sequences=("PRE_CUBE", "POST_CUBE", "FLAIR"))
+    write_patient(tmp_path, 2, slices=6)
+    assert subsets_of(open_patients(tmp_path), Configuration()) == Configuration().validation_subsets
+    assert subsets_of(open_patients(tmp_path), comparator_of_all) == Configuration().validation_subsets[:2]
+    with pytest.raises(TrainingError, match="has a lesion and one of BRAVO"):
+        subsets_of(without_bravo, replace(Configuration(), sequences=("BRAVO",)))
 
 
 def test_two_folders_with_one_name_are_refused(data, tmp_path, capsys):
@@ -105,15 +200,23 @@ def test_no_patients_is_one_plain_line(tmp_path, capsys):
     ("options", "words"),
     [
         (["--configuration", "none.json"], "none.json cannot be read: No such file or directory"),
-        (["--configuration", "wrong.json"], "the configuration cannot be read"),
+        (["--configuration", "wrong.json"], "wrong.json: the configuration cannot be read"),
         (["--split", "none.json"], "none.json cannot be read: No such file or directory"),
         (["--split", "wrong.json"], "wrong.json is no split"),
         (["--out", "wrong.json/run"], "cannot be made: Not a directory"),
+        (["--crop-px", "100"], "crop_px: expected a multiple of 8 up to 256; it is 100"),
+        (["--learning-rate", "nan"], "learning_rate: expected a number from 0; it is nan"),
+        (["--train-site", "C"], "--train-site C (sites here: A)"),
+        (["--train-site", "A", "--validation", "0"], "--train-site A (sites here: A)"),
+        (["--start-from", "weights"], "a quartet_light of 4 sequences, this run trains a quartet_wide of 4 sequences"),
     ],
 )
 def test_what_cannot_be_read_is_one_plain_line(data, tmp_path, monkeypatch, capsys, options, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wrong.json").write_text("[1]")
+    if "--start-from" in options:
+        random_weights(tmp_path / "weights")
+        options = [*options, "--architecture", "quartet_wide"]
     assert main(["--data", str(data), "--out", "run", *SMALL, "--steps", "2", *options]) == 2
     said = capsys.readouterr().err
     assert words in said
@@ -126,7 +229,10 @@ def test_a_device_that_is_not_there_is_one_plain_line(data, tmp_path, capsys):
     assert "torch finds no CUDA device here" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", [["--steps", "0"], ["--batch", "-2"], ["--crop-px", "x"], ["--validation", "1.5"]])
+IMPOSSIBLE = ["--steps 0", "--batch -2", "--crop-px x", "--validation 1.5", "--seed -1", "--workers -1", "--threads -1"]
+
+
+@pytest.mark.parametrize("option", [text.split() for text in IMPOSSIBLE])
 def test_a_number_that_cannot_be_is_named(tmp_path, capsys, option):
     with pytest.raises(SystemExit) as ended:
         main(["--data", str(tmp_path), "--out", str(tmp_path), *option])
@@ -150,6 +256,40 @@ def test_a_configuration_survives_its_file():
     assert numbers.from_json(numbers.to_json(configuration)) == configuration
     with pytest.raises(ValueError, match="colour"):
         numbers.from_json('{"colour": 1}')
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"steps": "many"},
+        {"steps": 1.5},
+        {"batch": 0},
+        {"seed": -1},
+        {"seed": True},
+        {"crop_px": 100},
+        {"crop_px": 264},
+        {"full_share": 1.5},
+        {"learning_rate": float("nan")},
+        {"mixed_precision": 1},
+        {"architecture": "unet"},
+        {"sequences": ["X"]},
+        {"sequences": ["FLAIR", "FLAIR"]},
+        {"sequences": []},
+        {"validation_subsets": [[True]]},
+        {"validation_subsets": [[False] * 4]},
+        {"validation_subsets": []},
+        {"normalisation": {"kind": "z-score"}},
+    ],
+)
+def test_values_that_cannot_be_trained_with_are_named(raw):
+    with pytest.raises(TrainingError, match=next(iter(raw))):
+        numbers.from_json(json.dumps(raw))
+
+
+@pytest.mark.parametrize("raw", [{"gain": "x"}, {"scale": [0, 1]}, {"gamma": [2, 1]}, {"noise": -1}])
+def test_random_changes_that_cannot_be_are_named(raw):
+    with pytest.raises(TrainingError, match=next(iter(raw))):
+        numbers.from_json(json.dumps({"augmentation": raw}))
 
 
 @pytest.mark.parametrize("keep", ["[0.5]", "[0, 1, 1, 1]", "[0.5, 0.5, 0.5, 1.5]", '["a", 1, 1, 1]'])
