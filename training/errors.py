@@ -2,7 +2,7 @@
 
     TrainingError(ValueError)    patients, split, configuration or options cannot be used; the text says what to do
 
-Readers of data sets have a tree of their own: cases/case.py.
+Readers of data sets have a tree of their own: cases/errors.py.
 """
 
 

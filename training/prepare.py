@@ -8,28 +8,34 @@ training, evaluation and serving see the same. Knows no network.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.progress import track
 
 from dicom_node.contract.slots import REFERENCE_ORDER, SequenceSlot
 from model.channels import SIZE_PX, SLICE_SPACING_MM, SPACING_MM
 from training import out_folder
 from training.cases import brainmetshare, challenge
-from training.cases.case import Case, CaseError, load
+from training.cases.case import Case, CaseError, load, without_empty
 from training.deface import DefacingError, without_face
 from training.errors import TrainingError
 from training.half_precision import to_float16
 from training.scores import Float32, Mask
+from worker.align import aligned_to
 from worker.volume.geometry import Float64, Grid, Volume
-from worker.volume.resample import IDENTITY, model_grid, resample, to_model_grid, to_native
+from worker.volume.resample import IDENTITY, model_grid, resample, to_model_grid
 from worker.volume.stack import stack
 
 KINDS = ("cache", "brainmetshare", "brainmetshare-png", "brats", "ucsf", "bids")
-SEED = 20210222
+SAME_MM = 0.1
+"""Grids that lie nearer to each other are one: what a set has brought onto one grid, it has registered."""
 NOT_DEFACED, FACE_REMOVED, NO_FACE = "not asked for", "face removed", "no skull and so no face"
 
 
@@ -38,6 +44,8 @@ class Patient:
     """One patient, ready for the model."""
 
     name: str
+    subject: str
+    """The person: several patients of a set may be one, examined again."""
     stack: Float32
     """(4, Z, 256, 256) raw intensities on the model's grid; absent sequences are zero."""
     present: tuple[bool, ...]
@@ -47,13 +55,20 @@ class Patient:
     truth_grid: Grid
     measured: Mask
     """(Z, Y, X) on `truth_grid`: where any sequence holds something."""
+    to_truth: Float64 = field(default_factory=lambda: IDENTITY)
+    """(4, 4): LPS mm of `grid` -> LPS mm of `truth_grid`, as the sequence was registered that the truth lies on."""
+    left_out: Mapping[SequenceSlot, str] = field(default_factory=dict)
+    """Sequences that are there and cannot be used, and why."""
+    unread_labels: tuple[int, ...] = ()
+    """Labels of the mask that are not taken as lesion, though nothing says that they are none."""
     defacing: str = NOT_DEFACED
 
     def on_truth(self, probability: Float32) -> Float32:
         """The model's probability (Z, 256, 256) on the grid of the truth."""
         if self.truth_grid is self.grid:
             return probability
-        return to_native(Volume(voxels=probability, grid=self.grid), self.truth_grid).voxels
+        back = np.linalg.inv(self.to_truth)
+        return resample(Volume(voxels=probability, grid=self.grid), self.truth_grid, back).voxels
 
     def truth_on_model_grid(self) -> Mask:
         """The truth as training wants it: (Z, 256, 256) on the model's grid."""
@@ -61,7 +76,8 @@ class Patient:
             raise CaseError(f"{self.name} has no truth")
         if self.truth_grid is self.grid:
             return self.truth
-        return resample(Volume(voxels=self.truth.astype(np.float32), grid=self.truth_grid), self.grid).voxels >= 0.5
+        drawn = Volume(voxels=self.truth.astype(np.float32), grid=self.truth_grid)
+        return resample(drawn, self.grid, self.to_truth).voxels >= 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +102,9 @@ def open_source(kind: str, root: Path, choice: challenge.SlotChoice | None = Non
     if kind == "brainmetshare-png":
         pngs = brainmetshare.list_png(root)
         names = tuple(png.name for png in pngs)
-        return Source(names=names, get=lambda index: prepare(brainmetshare.load_png(pngs[index])))
+        return Source(names=names, get=lambda index: prepare(brainmetshare.load_png(pngs[index], wanted.labels)))
     listers = {
-        "brainmetshare": lambda: brainmetshare.list_nifti(root),
+        "brainmetshare": lambda: brainmetshare.list_nifti(root, wanted.labels),
         "brats": lambda: challenge.list_brats(root, wanted),
         "ucsf": lambda: challenge.list_ucsf(root, wanted),
         "bids": lambda: challenge.list_bids(root, wanted),
@@ -103,57 +119,90 @@ def load_cached(folder: Path) -> Patient:
     """A patient on the model's grid already: stack.npy (4, Z, 256, 256), mask.npy (Z, 256, 256), meta.json."""
     try:
         stacked = np.load(folder / "stack.npy", mmap_mode="r")
-        truth = np.load(folder / "mask.npy") > 0
+        mask = np.load(folder / "mask.npy")
         meta = json.loads((folder / "meta.json").read_text()) if (folder / "meta.json").exists() else {}
-    except (OSError, ValueError) as error:
+        _check_cached(stacked, mask, meta)
+        raw = np.asarray(stacked, dtype=np.float32)
+        if not np.isfinite(raw).all():
+            raise ValueError("stack.npy has voxels that are no finite numbers")
+        filled = [bool(one.any()) for one in raw]
+        present = tuple(bool(flag) and here for flag, here in zip(meta.get("present", filled), filled, strict=True))
+        if not any(present):
+            raise ValueError("none of its sequences holds anything but zeros")
+    except (OSError, ValueError, EOFError) as error:
         raise CaseError(f"{folder} is no cached patient: {error}") from error
-    raw = np.asarray(stacked, dtype=np.float32)
-    present = tuple(bool(flag) for flag in meta.get("present", [bool(one.any()) for one in raw]))
     affine = np.diag([SPACING_MM, SPACING_MM, SLICE_SPACING_MM, 1.0])
     grid = Grid(shape_zyx=(raw.shape[1], SIZE_PX, SIZE_PX), affine=affine)
-    measured = (raw != 0).any(axis=0)
     return Patient(
-        name=folder.name, stack=raw, present=present, grid=grid, truth=truth, truth_grid=grid, measured=measured
+        name=folder.name,
+        subject=str(meta.get("subject", folder.name)),
+        stack=raw,
+        present=present,
+        grid=grid,
+        truth=mask > 0,
+        truth_grid=grid,
+        measured=(raw != 0).any(axis=0),
     )
+
+
+def _check_cached(stacked: NDArray[Any], mask: NDArray[Any], meta: object) -> None:
+    slots = len(SequenceSlot)
+    if stacked.ndim != 4 or stacked.shape[0] != slots or stacked.shape[2:] != (SIZE_PX, SIZE_PX):
+        raise ValueError(f"stack.npy is {stacked.shape}, ({slots}, Z, {SIZE_PX}, {SIZE_PX}) is needed")
+    if mask.shape != stacked.shape[1:]:
+        raise ValueError(f"mask.npy is {mask.shape}, the stack's {stacked.shape[1:]} is needed")
+    if not isinstance(meta, dict) or len(meta.get("present", [True] * slots)) != slots:
+        raise ValueError(f'meta.json is to hold an object; where it has "present", {slots} values')
 
 
 def prepare(case: Case) -> Patient:
     """Bring a case onto the model's grid over its reference; sequences on other grids are registered first.
 
-    A sequence that cannot be aligned is left out, as in serving.
+    A sequence that cannot be aligned is left out, as in serving. Raises `CaseError` where it is the one that the truth
+    was drawn on.
     """
-    fixed = case.volumes[case.reference]
-    grid = model_grid(fixed)
-    on_grid = {case.reference: to_model_grid(fixed, grid)}
-    for slot, volume in case.volumes.items():
-        if slot == case.reference:
-            continue
-        transform = IDENTITY if volume.grid.same_as(fixed.grid, 0.1) else _registered(fixed, volume)
-        if transform is not None:
-            on_grid[slot] = to_model_grid(volume, grid, transform)
-    stacked, present = stack({slot: on_grid[slot] for slot in SequenceSlot if slot in on_grid})
-    truth_volume = case.volumes[case.truth_of]
-    measured = np.zeros(truth_volume.grid.shape_zyx, dtype=bool)
+    grid = model_grid(case.volumes[case.reference])
+    ways, unaligned = _ways(case)
+    if case.truth is not None and case.truth_of in unaligned:
+        reason = unaligned[case.truth_of]
+        raise CaseError(f"{case.name}: its mask lies on {case.truth_of}, which cannot be aligned: {reason}")
+    on_grid = {slot: to_model_grid(case.volumes[slot], grid, way) for slot, way in ways.items()}
+    filled, empty = without_empty(case.name, on_grid)
+    stacked, present = stack({slot: filled[slot] for slot in SequenceSlot if slot in filled})
+    truth_grid = case.volumes[case.truth_of].grid
+    measured = np.zeros(truth_grid.shape_zyx, dtype=bool)
     for volume in case.volumes.values():
-        if volume.grid.same_as(truth_volume.grid, 0.1):
+        if volume.grid.same_as(truth_grid, SAME_MM):
             measured |= volume.voxels != 0
     return Patient(
         name=case.name,
+        subject=case.subject,
         stack=stacked,
         present=present,
         grid=grid,
         truth=case.truth,
-        truth_grid=truth_volume.grid,
+        truth_grid=truth_grid,
         measured=measured,
+        to_truth=ways[case.truth_of],
+        left_out={**case.left_out, **unaligned, **empty},
+        unread_labels=case.unread_labels,
     )
 
 
-def _registered(fixed: Volume, moving: Volume) -> Float64 | None:
-    from worker.volume.register import register
-    from worker.volume.trust import check
-
-    alignment = register(fixed, moving, seed=SEED)
-    return None if check(fixed, moving, alignment) else alignment.transform
+def _ways(case: Case) -> tuple[dict[SequenceSlot, Float64], dict[SequenceSlot, str]]:
+    """From LPS mm of the reference to those of each sequence (4, 4); and why others cannot be aligned."""
+    fixed = case.volumes[case.reference]
+    ways, unaligned = {}, {}
+    for slot, volume in case.volumes.items():
+        if volume.grid.same_as(fixed.grid, SAME_MM):
+            ways[slot] = IDENTITY
+            continue
+        alignment, reason = aligned_to(fixed, volume)
+        if reason:
+            unaligned[slot] = reason
+        else:
+            ways[slot] = alignment.transform
+    return ways, unaligned
 
 
 def deface(patient: Patient) -> Patient:
@@ -172,20 +221,27 @@ def deface(patient: Patient) -> Patient:
     return replace(patient, stack=patient.stack * keep, defacing=FACE_REMOVED)
 
 
-def write_cache(patient: Patient, folder: Path) -> Path:
+def write_cache(patient: Patient, folder: Path, site: str = "") -> Path:
     """Write a patient as `load_cached` and training read it. Gives its folder."""
     target = folder / patient.name
     target.mkdir(parents=True, exist_ok=True)
     np.save(target / "stack.npy", to_float16(patient.stack, only_where_needed=True))
     np.save(target / "mask.npy", patient.truth_on_model_grid().astype(np.uint8))
-    about = {"name": patient.name, "present": list(patient.present), "defacing": patient.defacing}
+    about = {
+        "name": patient.name,
+        "subject": patient.subject,
+        "site": site,
+        "present": list(patient.present),
+        "left_out": {str(slot): reason for slot, reason in patient.left_out.items()},
+        "defacing": patient.defacing,
+    }
     (target / "meta.json").write_text(json.dumps(about))
     return target
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line. Exit code 2 with one plain line where the data set cannot be read; 3 where all could be read, but a
-    face could not be taken out: that patient is not written, the others are.
+    """Command line. Exit code 2 with one plain line where the data set cannot be read or has no truth at all; 3 where a
+    patient cannot be read, or its face not be taken out: that patient is not written, the others are.
     """
     parser = argparse.ArgumentParser(
         prog="python -m training.prepare",
@@ -195,19 +251,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cases", nargs=2, metavar=("LAYOUT", "DIR"), required=True, help=f"one of {', '.join(KINDS)}")
     parser.add_argument("--post-gd", choices=["BRAVO", "POST_CUBE"], default="BRAVO", help="slot of post-Gd T1")
     parser.add_argument("--without-pre", action="store_true", help="leave pre-Gd T1 out")
+    parser.add_argument("--labels", type=challenge.label_list, metavar="LIST", help=challenge.LABELS_HELP)
     parser.add_argument("--deface", action="store_true", help=DEFACE_HELP)
+    parser.add_argument("--site", default="", metavar="NAME", help="the hospital, for training.train --train-site")
     parser.add_argument("--out", type=Path, required=True, help="folder to write NAME/{stack,mask}.npy to")
     given = parser.parse_args(arguments)
-    choice = challenge.SlotChoice(post=SequenceSlot(given.post_gd), use_pre=not given.without_pre)
+    choice = challenge.SlotChoice(post=SequenceSlot(given.post_gd), use_pre=not given.without_pre, labels=given.labels)
     try:
         out_folder.make(given.out)
-        source = open_source(given.cases[0], Path(given.cases[1]), choice)
-        patients = track(source, description="prepare", total=len(source.names))
-        refused = [patient.name for patient in patients if not _written(patient, given.out, faceless=given.deface)]
+        return _write_all(open_source(given.cases[0], Path(given.cases[1]), choice), given)
     except (CaseError, TrainingError) as error:
         _say(str(error))
         return 2
-    return 3 if refused else 0
 
 
 DEFACE_HELP = (
@@ -216,19 +271,45 @@ DEFACE_HELP = (
 )
 
 
-def _written(patient: Patient, folder: Path, *, faceless: bool) -> bool:
-    """Write a patient that has a truth. False, and a line that says why, where the face cannot be taken out."""
-    if patient.truth is None:
-        return True
+class _Outcome(Enum):
+    WRITTEN = auto()
+    WITHOUT_TRUTH = auto()
+    REFUSED = auto()
+
+
+def _write_all(source: Source, given: argparse.Namespace) -> int:
+    """Write every patient that has a truth; the exit code. Raises `CaseError` where none has."""
+    unread: set[int] = set()
+    numbers = track(range(len(source.names)), description="prepare")
+    counts = Counter(_write(source, number, given, unread) for number in numbers)
+    if unread:
+        listed = ", ".join(str(label) for label in sorted(unread))
+        _say(f"the masks hold the labels {listed} too, which were not taken as lesion; --labels chooses")
+    if counts[_Outcome.WITHOUT_TRUTH] == len(source.names):
+        raise CaseError(f"{given.cases[1]}: no patient has a mask, nothing is written")
+    if counts[_Outcome.WITHOUT_TRUTH]:
+        _say(f"{counts[_Outcome.WITHOUT_TRUTH]} of {len(source.names)} patients have no mask and are not written")
+    return 3 if counts[_Outcome.REFUSED] else 0
+
+
+def _write(source: Source, number: int, given: argparse.Namespace, unread: set[int]) -> _Outcome:
+    """Write one patient that has a truth, and say why where it cannot be, and what it had to be left without."""
+    name = source.names[number]
     try:
-        patient = deface(patient) if faceless else patient
-    except DefacingError as error:
-        _say(f"{patient.name} is not written: {error}")
-        return False
+        patient = source.get(number)
+        if patient.truth is None:
+            return _Outcome.WITHOUT_TRUTH
+        patient = deface(patient) if given.deface else patient
+    except (CaseError, DefacingError) as error:
+        _say(f"{name} is not written: {error}")
+        return _Outcome.REFUSED
+    for slot, reason in patient.left_out.items():
+        _say(f"{name} is written without {slot}: {reason}")
     if patient.defacing == NO_FACE:
-        _say(f"{patient.name} is left as it is: {NO_FACE}")
-    write_cache(patient, folder)
-    return True
+        _say(f"{name} is left as it is: {NO_FACE}")
+    unread |= set(patient.unread_labels)
+    write_cache(patient, given.out, given.site)
+    return _Outcome.WRITTEN
 
 
 def _say(line: str) -> None:

@@ -13,7 +13,8 @@ from PIL import Image
 
 from dicom_node.contract.slots import REFERENCE_ORDER, SequenceSlot
 from model.channels import SLICE_SPACING_MM, SPACING_MM
-from training.cases.case import Case, CaseError, CaseFiles
+from training.cases.case import EVERY_LABEL, Case, CaseError, CaseFiles, lesions, without_empty
+from training.scores import Mask
 from worker.volume.geometry import Grid, Volume
 
 NIFTI_NAMES = {
@@ -31,14 +32,16 @@ PNG_FOLDERS = {
 _PATIENT = "Mets_*"
 
 
-def list_nifti(root: Path) -> list[CaseFiles]:
-    """Every patient below `root`. Raises `CaseError` where there is none."""
+def list_nifti(root: Path, labels: tuple[int, ...] | None = None) -> list[CaseFiles]:
+    """Every patient below `root`; `labels` None: whatever the mask outlines. Raises `CaseError` where there is none."""
+    wanted = EVERY_LABEL if labels is None else labels
     found = []
     for folder in _patients(root):
         paths = {slot: _nifti(folder, name) for slot, name in NIFTI_NAMES.items()}
         sequences = {slot: path for slot, path in paths.items() if path is not None}
         if sequences:
-            found.append(CaseFiles(name=folder.name, sequences=sequences, mask=_nifti(folder, "seg")))
+            mask = _nifti(folder, "seg")
+            found.append(CaseFiles(name=folder.name, sequences=sequences, mask=mask, lesion_labels=wanted))
     if not found:
         raise CaseError(f"{root}: no Mets_*/ with bravo, t1_pre, t1_gd or flair .nii.gz")
     return found
@@ -56,22 +59,34 @@ def list_png(root: Path) -> list[Path]:
     return found
 
 
-def load_png(folder: Path) -> Case:
-    """One patient of the PNG release. Slices run from below upwards by their number; 1 mm apart, 0.9375 mm in plane."""
-    volumes = {}
-    for slot, name in PNG_FOLDERS.items():
-        if (folder / name).is_dir():
-            volumes[slot] = _volume(_slices(folder / name))
-    if not volumes:
-        raise CaseError(f"{folder}: none of the folders 0, 1, 2, 3 is there")
-    sizes = {volume.grid.shape_zyx for volume in volumes.values()}
+def load_png(folder: Path, labels: tuple[int, ...] | None = None) -> Case:
+    """One patient of the PNG release; `labels` None: whatever the mask outlines.
+
+    Slices run from below upwards by their number; 1 mm apart, 0.9375 mm in plane.
+    """
+    read = {slot: _volume(_slices(folder / name)) for slot, name in PNG_FOLDERS.items() if (folder / name).is_dir()}
+    sizes = {volume.grid.shape_zyx for volume in read.values()}
     if len(sizes) > 1:
         raise CaseError(f"{folder}: the sequences have different numbers or sizes of slices: {sorted(sizes)}")
-    truth = _slices(folder / "seg") > 0 if (folder / "seg").is_dir() else None
-    if truth is not None and truth.shape not in sizes:
-        raise CaseError(f"{folder / 'seg'}: the mask has another size than the sequences")
+    volumes, left_out = without_empty(str(folder), read)
+    truth: Mask | None = None
+    unread: tuple[int, ...] = ()
+    mask = folder / "seg"
+    if mask.is_dir():
+        truth, unread = lesions(_slices(mask), EVERY_LABEL if labels is None else labels, (), mask)
+        if truth.shape not in sizes:
+            raise CaseError(f"{mask}: the mask has another size than the sequences")
     reference = next(slot for slot in REFERENCE_ORDER if slot in volumes)
-    return Case(name=folder.name, volumes=volumes, reference=reference, truth=truth, truth_of=reference)
+    return Case(
+        name=folder.name,
+        subject=folder.name,
+        volumes=volumes,
+        left_out=left_out,
+        reference=reference,
+        truth=truth,
+        truth_of=reference,
+        unread_labels=unread,
+    )
 
 
 def _patients(root: Path) -> list[Path]:
@@ -84,14 +99,17 @@ def _slices(folder: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     paths = sorted(folder.glob("*.png"), key=_number)
     if not paths:
         raise CaseError(f"{folder} holds no PNG slice")
-    return np.stack([_read(path) for path in paths])
+    slices = [_read(path) for path in paths]
+    if len({one.shape for one in slices}) > 1:
+        raise CaseError(f"{folder} holds slices of different sizes")
+    return np.stack(slices)
 
 
 def _read(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("F"), dtype=np.float32)
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise CaseError(f"{path} cannot be read as PNG") from error
 
 

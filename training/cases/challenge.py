@@ -6,14 +6,17 @@ BraTS-METS: `BraTS-MET-00086-000/BraTS-MET-00086-000-{t1n,t1c,t2w,t2f,seg}.nii.g
 BraTS 2018: `Brats18_X/Brats18_X_{t1,t1ce,t2,flair,seg}.nii.gz`; 1 necrosis, 2 oedema, 4 enhancing.
 UCSF-BMSR: `100101A/100101A_{T1pre,T1post,FLAIR,seg}.nii.gz`.
 BIDS: `sub-X/[ses-Y/]anat/sub-X[_ce-...]_{T1w,FLAIR}.nii.gz`.
+
+A person may have several examinations, each a case: 100101A and 100101B, BraTS-MET-00086-000 and -001, sessions.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dicom_node.contract.slots import SequenceSlot
-from training.cases.case import CaseError, CaseFiles
+from training.cases.case import EVERY_LABEL, LESION, CaseError, CaseFiles
 
 TUMOUR_CORE = (1, 3)
 """BraTS-METS: necrosis and enhancing tumour, what the paper's radiologists outline."""
@@ -22,16 +25,31 @@ TUMOUR_CORE_2018 = (1, 4)
 
 @dataclass(frozen=True, kw_only=True)
 class SlotChoice:
-    """What T1 images stand for where a set does not say."""
+    """What T1 images and the labels of masks stand for where a set does not say."""
 
     post: SequenceSlot = SequenceSlot.BRAVO
     """Post-Gd T1: BRAVO (gradient echo) or POST_CUBE (spin echo)."""
     use_pre: bool = True
     """Whether pre-Gd T1 is given as PRE_CUBE."""
+    labels: tuple[int, ...] | None = None
+    """Labels of the mask that count as lesion, or `EVERY_LABEL`; None: the layout's own. `label_list` reads them."""
 
     def __post_init__(self) -> None:
         if self.post not in (SequenceSlot.BRAVO, SequenceSlot.POST_CUBE):
             raise CaseError("post-Gd T1 stands for BRAVO or POST_CUBE")
+
+
+LABELS_HELP = "labels of the mask that count as lesion, as 1,3 or 255, or `all` but 0 (default: those of the layout)"
+
+
+def label_list(text: str) -> tuple[int, ...]:
+    """`SlotChoice.labels` as --labels takes it, type and help of that option: `1,3` or `all`. Raises ValueError."""
+    if text == "all":
+        return EVERY_LABEL
+    labels = tuple(int(word) for word in text.split(","))
+    if 0 in labels:
+        raise ValueError("0 is what is no lesion")
+    return labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +61,38 @@ class _Layout:
     flair: tuple[str, ...]
     mask: tuple[str, ...]
     labels: tuple[int, ...]
+    other_labels: tuple[int, ...]
+    examination: str
+    """What a name holds after the person (a regular expression)."""
 
 
-BRATS_METS = _Layout(pre=("-t1n",), post=("-t1c",), flair=("-t2f",), mask=("-seg",), labels=TUMOUR_CORE)
-BRATS_2018 = _Layout(pre=("_t1",), post=("_t1ce",), flair=("_flair",), mask=("_seg",), labels=TUMOUR_CORE_2018)
-UCSF = _Layout(pre=("_T1pre",), post=("_T1post",), flair=("_FLAIR",), mask=("_seg",), labels=(1,))
+BRATS_METS = _Layout(
+    pre=("-t1n",),
+    post=("-t1c",),
+    flair=("-t2f",),
+    mask=("-seg",),
+    labels=TUMOUR_CORE,
+    other_labels=(2, 4),
+    examination=r"(?<=\d)-\d{3}",
+)
+BRATS_2018 = _Layout(
+    pre=("_t1",),
+    post=("_t1ce",),
+    flair=("_flair",),
+    mask=("_seg",),
+    labels=TUMOUR_CORE_2018,
+    other_labels=(2,),
+    examination="",
+)
+UCSF = _Layout(
+    pre=("_T1pre",),
+    post=("_T1post",),
+    flair=("_FLAIR",),
+    mask=("_seg",),
+    labels=LESION,
+    other_labels=(),
+    examination=r"(?<=\d)[A-Z]",
+)
 
 
 def list_brats(root: Path, choice: SlotChoice) -> list[CaseFiles]:
@@ -61,7 +106,7 @@ def list_ucsf(root: Path, choice: SlotChoice) -> list[CaseFiles]:
     return _some(_list(root, UCSF, choice), root, "*_T1post.nii.gz")
 
 
-def list_bids(root: Path, choice: SlotChoice, labels: tuple[int, ...] = (1,)) -> list[CaseFiles]:
+def list_bids(root: Path, choice: SlotChoice) -> list[CaseFiles]:
     """Subjects of a BIDS data set: post-Gd T1w carries the entity `ce-`; masks lie in derivatives or beside them.
 
     Where several runs are there the first is taken; a mask of the brain (`desc-brain_mask`) is none of lesions.
@@ -74,10 +119,17 @@ def list_bids(root: Path, choice: SlotChoice, labels: tuple[int, ...] = (1,)) ->
         pre = [path for path in t1 if "_ce-" not in path.name]
         flair = sorted(anatomy.glob("*_FLAIR.nii*"))
         sequences = _slots(choice, _first(pre), _first(post), _first(flair))
-        subject = "_".join(part for part in anatomy.relative_to(root).parts[:-1])
         if sequences:
-            mask = _bids_mask(root, anatomy)
-            found.append(CaseFiles(name=subject, sequences=sequences, mask=mask, lesion_labels=labels))
+            subject = next(iter(sequences.values())).name.split("_")[0]
+            found.append(
+                CaseFiles(
+                    name="_".join(anatomy.relative_to(root).parts[:-1]) or subject,
+                    subject=subject,
+                    sequences=sequences,
+                    mask=_bids_mask(root, anatomy),
+                    lesion_labels=_labels(choice, LESION),
+                )
+            )
     return _some(found, root, "sub-*/anat/*_T1w.nii.gz")
 
 
@@ -96,8 +148,21 @@ def _list(root: Path, layout: _Layout, choice: SlotChoice) -> list[CaseFiles]:
         beside = {_stem(path): path for path in post.parent.glob(f"{name}*.nii*")}
         pick = _picker(beside, name)
         sequences = _slots(choice, pick(layout.pre), post, pick(layout.flair))
-        found.append(CaseFiles(name=name, sequences=sequences, mask=pick(layout.mask), lesion_labels=layout.labels))
+        found.append(
+            CaseFiles(
+                name=name,
+                subject=re.sub(f"{layout.examination}$", "", name),
+                sequences=sequences,
+                mask=pick(layout.mask),
+                lesion_labels=_labels(choice, layout.labels),
+                other_labels=layout.other_labels,
+            )
+        )
     return found
+
+
+def _labels(choice: SlotChoice, own: tuple[int, ...]) -> tuple[int, ...]:
+    return own if choice.labels is None else choice.labels
 
 
 def _picker(beside: Mapping[str, Path], name: str) -> Callable[[tuple[str, ...]], Path | None]:
