@@ -1,8 +1,9 @@
 """`python -m training.export`: from a training run to weights that the node serves, with thresholds and a model card.
 
 Thresholds of the 15 subsets are calibrated on validation patients, expected metrics are measured on test patients; both
-by training/evaluate on the served path itself. Weights that saw no patients with BRAVO in validation keep the nearest
-subset's threshold, and say so. README.md, the card as people read it, stands beside them.
+by training/evaluate on the served path itself. Of a folder that trained only those patients are taken whom the run's
+split kept for it. Weights that saw no patients with BRAVO in validation keep the nearest subset's threshold, and say
+so. README.md, the card as people read it, stands beside them.
 """
 
 import argparse
@@ -17,11 +18,13 @@ from rich.progress import track
 from model.card import Card
 from model.checkpoint import CheckpointError, load, save
 from model.subsets import all_subsets, subset_name
+from training import out_folder
 from training.cases.case import CaseError
 from training.errors import TrainingError
-from training.evaluate import RULES, SubsetResult, curves, evaluate, write_report
+from training.evaluate import RULES, SubsetResult, curves, evaluate, readable_subsets, write_report
+from training.held_out import open_held_out
 from training.model_card import model_card
-from training.prepare import Patient, open_source
+from training.prepare import Patient, Source
 from training.scores import pooled_thresholds
 from worker.errors import WorkerError
 from worker.inference.predict import Predictor
@@ -40,7 +43,7 @@ POOLED = "pooled"
 MAX_BYTES = 30_000_000
 """Of served weights in the repository."""
 EXAMPLE = """example
-  python -m training.export runs/ild --validation val --test test --out weights --version 1.0.0 --data-source "..."
+  python -m training.export runs/ild --validation patients --test patients --out weights --version 1.0.0
 Then set worker.weights = "weights" in quartet.toml.
 """
 
@@ -58,21 +61,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(given: argparse.Namespace) -> None:
     """Calibrate, measure and write the folder."""
+    report = given.report or given.out / "evaluation"
+    out_folder.make(given.out)
+    if given.test:
+        out_folder.make(report, "--report")
     source = given.run / "weights" if (given.run / "weights").exists() else given.run
+    validation = [open_held_out(folder, source.parent, "validation") for folder in given.validation]
+    test = [open_held_out(folder, source.parent, "test") for folder in given.test]
     checkpoint = load(source)
     predictor = Predictor(source)
     if given.mirror:
         predictor.card = replace(predictor.card, mirror=True)
     card = replace(predictor.card, version=given.version, data=tuple(given.data_source) or checkpoint.card.data)
     card = replace(card, name=given.name or card.name)
-    rocs = curves(predictor, _patients(given.validation, "calibrate"), all_subsets())
+    subsets = readable_subsets(predictor)
+    rocs = curves(predictor, _patients(given.validation, validation, "calibrate"), subsets)
+    if not rocs:
+        raise TrainingError("no validation patient has a lesion: thresholds cannot be calibrated")
     pooled = given.rule == POOLED
     found = pooled_thresholds(rocs) if pooled else {name: RULES[given.rule](one) for name, one in rocs.items()}
-    card = with_thresholds(card, found, f"{given.rule} on {_count(given.validation)} validation patients")
+    count = sum(len(one.names) for one in validation)
+    card = with_thresholds(card, found, f"{given.rule} on {count} validation patients")
     predictor.card = card
     if given.test:
-        results = evaluate(predictor, _patients(given.test, "measure"), all_subsets())
-        write_report(given.report or given.out / "evaluation", f"{card.name} {card.version}", results)
+        results = evaluate(predictor, _patients(given.test, test, "measure"), subsets)
+        write_report(report, f"{card.name} {card.version}", results)
         card = with_expected(card, results)
     signed = save(given.out, checkpoint.network, card)
     (given.out / "README.md").write_text(model_card(signed), encoding="utf-8")
@@ -97,8 +110,6 @@ def with_thresholds(card: Card, found: Mapping[str, float], rule: str) -> Card:
 
 def _nearest(flags: tuple[bool, ...], found: Mapping[str, float]) -> float:
     """The threshold of the calibrated subset with the fewest sequences more or less."""
-    if not found:
-        raise TrainingError("no validation patient has a lesion: thresholds cannot be calibrated")
     by_name = {subset_name(other): other for other in all_subsets()}
     nearest = min(found, key=lambda name: (sum(a != b for a, b in zip(by_name[name], flags, strict=True)), name))
     return found[nearest]
@@ -126,16 +137,11 @@ def _ratio(part: Any, whole: Any) -> float | None:
     return float(part) / float(whole) if whole else None
 
 
-def _patients(folders: Sequence[Path], what: str) -> Iterable[Patient]:
+def _patients(folders: Sequence[Path], sources: Sequence[Source], what: str) -> Iterable[Patient]:
     """All patients, called FOLDER/NAME: two folders may hold one name."""
-    for folder in folders:
-        source = open_source("cache", folder)
+    for folder, source in zip(folders, sources, strict=True):
         for patient in track(source, description=f"{what} {folder.name}", total=len(source.names)):
             yield replace(patient, name=f"{folder.name}/{patient.name}")
-
-
-def _count(folders: Sequence[Path]) -> int:
-    return sum(len(open_source("cache", folder).names) for folder in folders)
 
 
 def _parser() -> argparse.ArgumentParser:

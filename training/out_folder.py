@@ -5,9 +5,9 @@ from pathlib import Path
 from training.errors import TrainingError
 
 
-def make(folder: Path) -> None:
-    """Make the folder of --out. Raises `TrainingError` where that cannot be."""
+def make(folder: Path, option: str = "--out") -> None:
+    """Make the folder that an option names. Raises `TrainingError` where that cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TrainingError(f"--out {folder} cannot be made: {error.strerror}") from error
+        raise TrainingError(f"{option} {folder} cannot be made: {error.strerror}") from error

@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 from support.patients import write_patient
 from support.weights import random_card, random_weights
 
+from model.channels import SEQUENCES
 from model.checkpoint import load
+from model.input_dropout import SubsetLaw
 from training.export import main, with_thresholds
 from training.model_card import model_card
 
@@ -28,6 +31,101 @@ def test_a_run_becomes_weights_with_thresholds_and_metrics(tmp_path):
     assert card.weights_sha256 in readme
     assert f"{card.expected['FLAIR']['dice']:.3f}" in readme
     assert "pooled on 1 validation patients; borrowed" in card.threshold_rule
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A run as training leaves it: of `patients` 1 to 4 one validates and one is kept for the test."""
+    random_weights(tmp_path / "run" / "weights")
+    for seed in (1, 2, 3, 4):
+        write_patient(tmp_path / "patients", seed, slices=3, absent=(0, 1, 2))
+    write_split(tmp_path, {"data": [str(tmp_path / "patients")]})
+    return tmp_path
+
+
+def write_split(folder, changes):
+    split = {"train": ["0001", "0002"], "validation": ["0003"], "test": ["0004"], **changes}
+    (folder / "run" / "split.json").write_text(json.dumps(split))
+
+
+def exported(folder, *, validation, test):
+    """The patients that set the thresholds, how many, and those that were measured."""
+    options = ["--validation", str(folder / validation), "--test", str(folder / test), "--version", "1"]
+    assert main([str(folder / "run"), *options, "--out", str(folder / "out")]) == 0
+    measured = json.loads((folder / "out" / "evaluation" / "evaluation.json").read_text())["subsets"]["FLAIR"]["each"]
+    return load(folder / "out").card.threshold_rule.split(";")[0], [one["name"] for one in measured]
+
+
+def test_of_the_folder_that_trained_only_those_kept_from_training_are_taken(trained):
+    answer = exported(trained, validation="patients", test="patients")
+    assert answer == ("pooled on 1 validation patients", ["patients/0004"])
+
+
+def test_so_they_are_by_another_way_to_the_folder_or_to_its_patients(trained):
+    (trained / "link").symlink_to(trained / "patients")
+    (trained / "links").mkdir()
+    for seed in (1, 3, 4):
+        (trained / "links" / f"p{seed}").symlink_to(trained / "patients" / f"{seed:04d}")
+    answer = exported(trained, validation="link", test="links")
+    assert answer == ("pooled on 1 validation patients", ["links/p4"])
+
+
+@pytest.mark.parametrize("data", [{}, {"data": ["/moved/away"]}])
+def test_a_run_that_does_not_know_its_folder_is_told_by_the_names_of_its_patients(trained, data):
+    write_split(trained, data)
+    answer = exported(trained, validation="patients", test="patients")
+    assert answer == ("pooled on 1 validation patients", ["patients/0004"])
+
+
+@pytest.mark.parametrize("changes", [{"data": ["patients"]}, {"validation": ["val/0001"], "test": []}])
+def test_patients_of_other_folders_are_all_taken_whatever_they_are_called(trained, changes, monkeypatch):
+    """Those of a synthetic cohort are all called 0000, 0001 ...; an older run says only that others validated."""
+    monkeypatch.chdir(trained)
+    write_split(trained, changes)
+    for seed in (1, 2, 3):
+        write_patient(trained / "others", seed, slices=3, absent=(0, 1, 2))
+    answer = exported(trained, validation="others", test="others")
+    assert answer == ("pooled on 3 validation patients", [f"others/000{seed}" for seed in (1, 2, 3)])
+
+
+def test_a_folder_of_which_all_patients_trained_is_refused(trained, capsys):
+    write_split(trained, {"data": [str(trained / "patients")], "test": []})
+    options = ["--validation", str(trained / "patients"), "--test", str(trained / "patients"), "--version", "1"]
+    assert main([str(trained / "run"), *options, "--out", str(trained / "out")]) == 2
+    assert "trained on these patients and kept none for the test: give others, or train" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"train": []}'])
+def test_a_broken_split_is_one_plain_line(trained, capsys, text):
+    (trained / "run" / "split.json").write_text(text)
+    options = ["--validation", str(trained / "patients"), "--version", "1", "--out", str(trained / "out")]
+    assert main([str(trained / "run"), *options]) == 2
+    assert "run/split.json is no split" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--out", "file/out"], ["--out", "out", "--test", "val", "--report", "file/out"]])
+def test_a_folder_that_cannot_be_made_is_found_before_the_work(tmp_path, monkeypatch, capsys, options):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert main(["run", "--validation", "val", "--version", "1", *options]) == 2
+    assert capsys.readouterr().err == f"training.export: {options[-2]} file/out cannot be made: Not a directory\n"
+
+
+def test_thresholds_need_a_lesion(trained, capsys):
+    np.save(trained / "patients" / "0003" / "mask.npy", np.zeros((3, 256, 256), dtype=np.uint8))
+    options = ["--validation", str(trained / "patients"), "--version", "1", "--out", str(trained / "out")]
+    assert main([str(trained / "run"), *options]) == 2
+    assert "no validation patient has a lesion" in capsys.readouterr().err
+
+
+def test_what_the_comparator_does_not_read_has_neither_threshold_nor_metrics_of_its_own(tmp_path):
+    random_weights(tmp_path / "run", sequences=SEQUENCES[1:], subset_law=SubsetLaw.NONE)
+    write_patient(tmp_path / "val", 1, slices=3, absent=(1, 2))
+    options = ["--validation", str(tmp_path / "val"), "--test", str(tmp_path / "val"), "--version", "1"]
+    assert main([str(tmp_path / "run"), *options, "--out", str(tmp_path / "out")]) == 0
+    card = load(tmp_path / "out").card
+    assert set(card.expected) == {"BRAVO+FLAIR", "FLAIR"}
+    assert ", BRAVO," in card.threshold_rule
 
 
 def test_a_subset_that_nobody_had_borrows_from_its_neighbour():

@@ -1,0 +1,55 @@
+"""Which patients of a folder a run kept from training: those whom its split lets validate, or test.
+
+Called by training/export, so that the folder that trained can give the thresholds and the metrics as well, without a
+patient that trained. Reads split.json (training/train); knows no weights.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from training.errors import TrainingError
+from training.patients import patient_folders
+from training.prepare import Source, open_source
+
+
+def open_held_out(folder: Path, run: Path, part: str) -> Source:
+    """The patients of a folder. Of those that `run` knows from its --data only the `part` (validation or test).
+
+    All are taken where `run` holds no split.json. Raises `CaseError` where the folder holds no patient, and
+    `TrainingError` where none of them was kept.
+    """
+    source = open_source("cache", folder)
+    split = _read(run / "split.json")
+    known = {path.resolve() for data in _data(split, folder, source) for path in patient_folders(data)}
+    kept = [
+        index
+        for index, name in enumerate(source.names)
+        if (folder / name).resolve() not in known or (folder / name).resolve().name in split[part]
+    ]
+    if not kept:
+        raise TrainingError(
+            f"{folder}: {run} trained on these patients and kept none for the {part}: give others, or train anew with "
+            f"--{part} .2"
+        )
+    return Source(names=tuple(source.names[index] for index in kept), get=lambda index: source.get(kept[index]))
+
+
+def _data(split: dict[str, Any], folder: Path, source: Source) -> list[Path]:
+    """The folders that trained. A run that does not say, or was moved, is told by the names of its patients."""
+    standing = [Path(data) for data in split.get("data", []) if Path(data).is_dir()]
+    if standing or not split:
+        return standing
+    drawn = not any("/" in name for name in split["validation"])  # else they came from --validate-on
+    return [folder] if drawn and set(split["train"]) <= set(source.names) else []
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """split.json; empty where there is none."""
+    if not path.exists():
+        return {}
+    try:
+        split: dict[str, Any] = json.loads(path.read_text())
+        return {"data": split.get("data", []), **{name: list(split[name]) for name in ("train", "validation", "test")}}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TrainingError(f"{path} is no split (JSON with the lists train, validation and test)") from error
