@@ -82,26 +82,36 @@ def run(given: argparse.Namespace) -> None:
     out_folder.make(given.out)
     configuration = _configuration(given)
     patients, chosen = _patients(given)
-    validated = [patients[name] for name in chosen.validation]
-    subsets = subsets_of(validated, configuration)
+    trained, validated = ([patients[name] for name in part] for part in (chosen.train, chosen.validation))
+    notes = _notes(trained, validated, configuration)
     if place.count > 1:
         torch.distributed.barrier()  # all have read the folder before the first writes to it
     if place.first:
         (given.out / "configuration.json").write_text(to_json(configuration))
         folders = [str(data.resolve()) for data in given.data]
         (given.out / "split.json").write_text(json.dumps({**asdict(chosen), "data": folders}, indent=1) + "\n")
-        if not set(subsets) <= set(configuration.validation_subsets):
-            print(f"no validation subset fits the validation patients: they validate {subset_name(subsets[0])}")  # noqa: T201
+        print("".join(f"{note}\n" for note in notes), end="")  # noqa: T201
     learner = Learner(configuration, place.device, parallel=place.count > 1)
     best = {"score": -1.0, "epoch": 0.0}
     if (given.out / STATE_FILE).exists():
         best = learner.resume(given.out)
     elif given.start_from:
         learner.start_from(_weights(given.start_from, configuration))
-    trained = Steps([patients[name] for name in chosen.train], configuration, place.rank)
-    _epochs(learner, trained, validated, best, given, place)
+    _epochs(learner, Steps(trained, configuration, place.rank), validated, best, given, place)
     if place.count > 1:
         _part(learner)
+
+
+def _notes(trained: Sequence[Patient], validated: Sequence[Patient], configuration: Configuration) -> list[str]:
+    """What to say before the first step. Raises `TrainingError` where nothing can be validated."""
+    subsets = subsets_of(validated, configuration)
+    notes = []
+    if not set(subsets) <= set(configuration.validation_subsets):
+        notes.append(f"no validation subset fits the validation patients: they validate {subset_name(subsets[0])}")
+    persons = ({one.subject for one in part if one.subject != one.name} for part in (trained, validated))
+    if both := sorted(set.intersection(*persons)):
+        notes.append(f"of the same person, if {', '.join(both)} is one, exams train and exams validate")
+    return notes
 
 
 def _weights(folder: Path, configuration: Configuration) -> dict[str, Tensor]:

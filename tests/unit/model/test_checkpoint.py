@@ -55,6 +55,8 @@ def test_a_missing_file_is_named(tmp_path, name):
         {"thresholds": {"BRAVO": 0.5}},
         {"thresholds": None},
         {"sequences": ["T2"]},
+        {"normalisation": {"kind": "z-score"}},
+        {"normalisation": {"gain": "3"}},
     ],
     ids=str,
 )

@@ -154,6 +154,17 @@ def test_the_exams_of_a_person_train_or_validate_together(tmp_path, monkeypatch)
     ]
 
 
+def test_exams_of_a_person_on_both_sides_of_a_given_split_are_named(tmp_path, monkeypatch, capsys):
+    """Folders and splits of one's own may do so; two sets may also call two persons sub-01. Hence no refusal."""
+    for place, seed in (("data", 1), ("data", 2), ("val", 3)):
+        folder = write_patient(tmp_path / place, seed, slices=6)
+        (folder / "meta.json").write_text(json.dumps({"subject": "sub-01" if seed != 2 else "0002"}))
+    monkeypatch.setattr(train, "validate", lambda *_: {"FLAIR": 0.5})
+    run = ["--data", str(tmp_path / "data"), "--validate-on", str(tmp_path / "val"), "--out", str(tmp_path / "run")]
+    assert main([*run, *SMALL, "--steps", "2"]) == 0
+    assert "of the same person, if sub-01 is one, exams train and exams validate" in capsys.readouterr().out
+
+
 def test_patients_that_lack_sequences_validate_with_what_they_have(tmp_path, capsys):
     """POST_CUBE and FLAIR alone: none of the configuration's subsets, which was said after an epoch only."""
     for seed in (1, 2):
