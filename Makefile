@@ -52,10 +52,10 @@ bench-results: $(STAMP) ## seconds to write SEG and SR of 176 slices and 8 lesio
 bench-registration: $(STAMP) ## seconds and millimetres of the co-registration
 	$(BIN)/python tests/bench/registration.py $(ARGS)
 
-reproduce: $(STAMP) ## the paper's study in the small (minutes): report/
-	$(BIN)/python -m training.reproduce --small --out report $(ARGS)
+reproduce: $(STAMP) ## the paper's study in the small (minutes): report/small/
+	$(BIN)/python -m training.reproduce --small --out report/small $(ARGS)
 
-reproduce-full: $(STAMP) ## the paper's study: 100 + 10 + 55 synthetic patients, ILD against DeepLab V3: report/
+reproduce-full: $(STAMP) ## the paper's study: 100 + 10 + 55 synthetic patients, ILD against no dropout (hours): report/
 	$(BIN)/python -m training.reproduce --out report $(ARGS)
 
 clean: ## remove the environment and what the targets wrote

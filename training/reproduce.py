@@ -1,8 +1,9 @@
 """`make reproduce`, `make reproduce-full`: the paper's study on synthetic patients, from nothing to table and figures.
 
 Site A trains with four sequences; site B, which has no BRAVO, validates and tests. The ILD model is compared with the
-same network trained without dropout on the three sequences of site B (paper: DeepLab V3). Thresholds: Youden index on
-the validation patients. Each step is the command that a user has; one that is done already is not done again.
+same network trained without dropout on the three sequences of site B (paper: DeepLab V3). Thresholds come from the
+validation patients by both rules of `RULE_NAMES`; the boxes and the mosaic show those by Dice. Each step is the command
+that a user has; one that is done already is not done again, and one that was done otherwise is refused.
 """
 
 import argparse
@@ -15,9 +16,10 @@ from pathlib import Path
 
 from rich.progress import track
 
+from model.card import Card
 from model.checkpoint import CheckpointError
 from model.subsets import all_subsets, subset_name
-from training import figures
+from training import figures, out_folder
 from training.cases.case import CaseError
 from training.cohort.anatomy import anatomy_files
 from training.errors import TrainingError
@@ -66,7 +68,7 @@ SMALL = Study(train=6, validation=2, test=3, held_out=1, steps=120, architecture
 
 
 EXAMPLE = """examples
-  python -m training.reproduce --small --out report
+  python -m training.reproduce --small --out report/small
   python -m training.reproduce --anatomy DIR --out report                                                 hours
   python -m training.reproduce --anatomy DIR --architecture deeplabv3_resnet50 --steps 20000 --out paper  on a GPU
   python -m training.reproduce --steps 6000 --start-from report --out longer                              go on
@@ -77,10 +79,13 @@ VALIDATIONS = 4
 
 def run(study: Study, out: Path, anatomy: Path | None) -> None:
     """The whole study into `out`: cohort/ (unless an earlier report has it), runs/, table.md, figures."""
+    out_folder.make(out)
     cohort = _earlier_cohort(study.start_from) if study.start_from else _make_cohort(study, out, anatomy)
     predictors = networks(study, cohort, out)
     results = {name: _on_site_b(predictor, cohort) for name, predictor in predictors.items()}
-    _write(out, study, results)
+    split = json.loads((out / "runs" / "ild" / "split.json").read_text())
+    tested = len(results[ILD]["dice"].scores)
+    write(out, conditions(predictors[ILD].card, split, tested, went_on=study.start_from is not None), results)
     figures.write_curves({name: by_rule["youden"].rocs for name, by_rule in results.items()}, out)
     figures.write_boxes({name: by_rule["dice"].scores for name, by_rule in results.items()}, out)
     figures.write_mosaic(
@@ -180,15 +185,18 @@ RULE_NAMES = {
 }
 
 
-def _write(out: Path, study: Study, results: Mapping[str, Mapping[str, SubsetResult]]) -> None:
-    patients = f"{study.train} patients of site A train; {study.validation} of site B validate, {study.test} test"
-    steps = f"{study.steps} steps each" + ", after those of an earlier study" * (study.start_from is not None)
-    steps += ", mean with the mirror image" * study.mirror
-    lines = [
-        "# The paper's study on synthetic patients",
-        "",
-        f"{patients}, without BRAVO. {study.architecture}, {steps}. Research use only.",
-    ]
+def conditions(card: Card, split: Mapping[str, Sequence[str]], tested: int, *, went_on: bool) -> str:
+    """What was done, in a sentence: by the card and the split of the run, not by what was asked for."""
+    train, validation = len(split["train"]), len(split["validation"])
+    patients = f"{train} patients of site A train; {validation} of site B validate, {tested} test"
+    steps = f"{card.configuration['steps']} steps each" + ", after those of an earlier study" * went_on
+    steps += ", mean with the mirror image" * card.mirror
+    return f"{patients}, without BRAVO. {card.architecture}, {steps}. Research use only."
+
+
+def write(out: Path, done: str, results: Mapping[str, Mapping[str, SubsetResult]]) -> None:
+    """table.md and study.json of both networks, by both rules; `done` is the sentence of `conditions`."""
+    lines = ["# The paper's study on synthetic patients", "", done]
     for rule, explained in RULE_NAMES.items():
         columns: dict[str, Sequence[PatientScores]] = {name: found[rule].scores for name, found in results.items()}
         thresholds = ", ".join(f"{name} {found[rule].threshold:.3f}" for name, found in results.items())
@@ -221,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--small", action="store_true", help="minutes instead of days; shows the way, learns little")
+    parser.add_argument("--small", action="store_true", help="minutes instead of hours; shows the way, learns little")
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder of the report")
     parser.add_argument("--anatomy", type=Path, help="folder of label maps; without it nilearn's head")
     parser.add_argument("--steps", type=int, help=f"of each training; default {PAPER.steps}; small: {SMALL.steps}")
@@ -232,6 +240,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--start-from", type=Path, help="report whose networks go on, with its patients")
     parser.add_argument("--mirror", action="store_true", help="both answer with the mean with the mirror image")
     given = parser.parse_args(arguments)
+    if given.steps is not None and given.steps < 1:
+        parser.error(f"argument --steps: {given.steps} is no whole number above 0")
     size = SMALL if given.small else PAPER
     study = replace(
         size,
@@ -247,7 +257,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subprocess.CalledProcessError,
         CaseError,
         CheckpointError,
-        FileNotFoundError,
         TrainingError,
         WorkerError,
     ) as error:

@@ -1,6 +1,8 @@
 """The study: a head that trains never tests."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -64,6 +66,46 @@ def test_the_settings_of_the_study_come_with_the_package():
 def test_a_folder_that_is_no_report_is_one_plain_line(tmp_path, capsys):
     assert reproduce.main(["--small", "--start-from", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "no report of this command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("went_on", [True, False])
+def test_the_table_tells_of_the_networks_that_answer(went_on):
+    """Whatever this call asked for: a run that stands in the folder may be another."""
+    card = random_card(configuration={"steps": 120}, mirror=went_on)
+    split = {"train": ["a", "b", "c"], "validation": ["validation/a"], "test": []}
+    told = reproduce.conditions(card, split, 2, went_on=went_on)
+    assert told.startswith(
+        "3 patients of site A train; 1 of site B validate, 2 test, without BRAVO. quartet_light, 120 steps"
+    )
+    assert ("after those of an earlier study, mean with the mirror image" in told) is went_on
+
+
+def test_the_small_study_and_the_whole_have_folders_of_their_own():
+    """In one folder the second would take the networks of the first."""
+    folders = re.findall(r"training\.reproduce .*--out (\S+)", (Path(__file__).parents[3] / "Makefile").read_text())
+    assert len(folders) == len(set(folders)) == 2
+
+
+def test_no_steps_are_refused_before_anything_is_made(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        reproduce.main(["--small", "--steps", "0", "--out", str(tmp_path / "out")])
+    assert ended.value.code == 2
+    assert "0 is no whole number above 0" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--out", "file/out"], "--out file/out cannot be made: Not a directory"),
+        (["--out", "out", "--anatomy", "nowhere"], "--anatomy nowhere: no label maps (*.nii.gz) there"),
+    ],
+)
+def test_what_cannot_be_used_is_one_plain_line(tmp_path, monkeypatch, capsys, options, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert reproduce.main(["--small", *options]) == 1
+    assert capsys.readouterr().err == f"training.reproduce: a step failed ({words})\n"
 
 
 def _option(arguments, name):
