@@ -151,7 +151,8 @@ def _check_cached(stacked: NDArray[Any], mask: NDArray[Any], meta: object) -> No
         raise ValueError(f"stack.npy is {stacked.shape}, ({slots}, Z, {SIZE_PX}, {SIZE_PX}) is needed")
     if mask.shape != stacked.shape[1:]:
         raise ValueError(f"mask.npy is {mask.shape}, the stack's {stacked.shape[1:]} is needed")
-    if not isinstance(meta, dict) or len(meta.get("present", [True] * slots)) != slots:
+    flags = meta.get("present", [True] * slots) if isinstance(meta, dict) else None
+    if not isinstance(flags, list) or len(flags) != slots:
         raise ValueError(f'meta.json is to hold an object; where it has "present", {slots} values')
 
 

@@ -211,6 +211,7 @@ def replace_stack(shape: tuple[int, ...], value: float = 1) -> Callable[[Path], 
         (lambda folder: (folder / "meta.json").write_text("{"), "Expecting"),
         (lambda folder: (folder / "meta.json").write_text("[]"), "meta.json is to hold"),
         (lambda folder: (folder / "meta.json").write_text('{"present": [true]}'), "meta.json is to hold"),
+        (lambda folder: (folder / "meta.json").write_text('{"present": null}'), "meta.json is to hold"),
     ],
 )
 def test_what_is_no_cached_patient_is_named(damage: Callable[[Path], None], words: str, tmp_path: Path) -> None:
