@@ -382,7 +382,9 @@ def _parser() -> argparse.ArgumentParser:
     defaults = Configuration()
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of NAME/{stack,mask,brain}.npy")
     parser.add_argument("--validate-on", type=Path, nargs="*", default=[], help="folders whose patients validate")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; one that exists goes on")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the run; one that exists goes on, with its settings"
+    )
     parser.add_argument("--without-dropout", action="store_true", help="the comparator: three sequences, no dropout")
     parser.add_argument("--architecture", choices=ARCHITECTURES, help=f"default {defaults.architecture}")
     parser.add_argument(
@@ -403,8 +405,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start-from", type=Path, help="folder of weights to begin with")
     parser.add_argument("--split", type=Path, help="split.json (default: drawn, and saved in --out)")
     parser.add_argument("--train-site", default="", help="site that trains; the others validate and test")
-    parser.add_argument("--validation", type=_share, default=0.1, help="share that validates (default .1)")
-    parser.add_argument("--test", type=_share, default=0.0, help="share that is kept for the test (default 0)")
+    parser.add_argument(
+        "--validation", type=_share, default=0.1, help="share of the persons that validates (default .1)"
+    )
+    parser.add_argument("--test", type=_share, default=0.0, help="share that training.export --test takes (default 0)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--threads", type=from_zero, default=0, help="of torch; 0 leaves them")
     parser.add_argument("--workers", type=from_zero, default=1, help="processes that make batches (default 1)")
