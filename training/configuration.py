@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from model.channels import SEQUENCES, SIZE_PX
@@ -214,6 +215,23 @@ def from_json(text: str) -> Configuration:
         raise
     except (ValueError, TypeError, AttributeError) as error:
         raise TrainingError(f"the configuration cannot be read: {error}") from error
+
+
+def read(path: Path) -> Configuration:
+    """Read a configuration's file. Raises `TrainingError` that names it."""
+    text = read_text(path)
+    try:
+        return from_json(text)
+    except TrainingError as error:
+        raise TrainingError(f"{path}: {error}") from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of settings. Raises `TrainingError` that names it."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from error
 
 
 def _configuration(raw: dict[str, Any]) -> Configuration:

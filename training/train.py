@@ -27,11 +27,11 @@ from model.input_dropout import SubsetLaw
 from model.network import ARCHITECTURES
 from model.subsets import subset_name
 from training import out_folder
-from training.configuration import Configuration, TverskyOver, comparator, from_json, to_json
+from training.configuration import Configuration, TverskyOver, comparator, read, to_json
+from training.enrolment import enrol
 from training.errors import TrainingError
-from training.patients import Patient, open_patient, patient_folders
+from training.patients import Patient
 from training.sampling import Batch, Steps
-from training.split import Split, split
 from training.step import STATE_FILE, Learner
 from training.validate import subsets_of, validate, write_weights
 from worker.errors import WorkerError
@@ -81,7 +81,7 @@ def run(given: argparse.Namespace) -> None:
     place = _place(given.device)
     out_folder.make(given.out)
     configuration = _configuration(given)
-    patients, chosen = _patients(given)
+    patients, chosen = enrol(given)
     trained, validated = ([patients[name] for name in part] for part in (chosen.train, chosen.validation))
     notes = _notes(trained, validated, configuration)
     if place.count > 1:
@@ -232,7 +232,7 @@ def _configuration(given: argparse.Namespace) -> Configuration:
     asked = _asked(given)
     if not (given.out / STATE_FILE).exists():
         return replace(Configuration(), **asked)
-    saved = _read_configuration(given.out / "configuration.json")
+    saved = read(given.out / "configuration.json")
     others = {name: getattr(saved, name) for name, value in asked.items() if getattr(saved, name) != value}
     if others:
         its = ", ".join(
@@ -248,110 +248,14 @@ def _asked(given: argparse.Namespace) -> dict[str, Any]:
     """The numbers that file and options name, the later the stronger."""
     asked: dict[str, Any] = {}
     if given.configuration:
-        base = _read_configuration(given.configuration)
-        asked = {name: getattr(base, name) for name in json.loads(_text(given.configuration))}
+        base = read(given.configuration)
+        asked = {name: getattr(base, name) for name in json.loads(given.configuration.read_text())}
     if given.without_dropout:
         asked |= comparator()
     names = ("architecture", "steps", "batch", "crop_px", "learning_rate", "steps_per_epoch", "seed")
     asked |= {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     kinds = {"subset_law": SubsetLaw, "tversky_over": TverskyOver}
     return asked | {name: kind(getattr(given, name)) for name, kind in kinds.items() if getattr(given, name)}
-
-
-def _read_configuration(path: Path) -> Configuration:
-    text = _text(path)
-    try:
-        return from_json(text)
-    except TrainingError as error:
-        raise TrainingError(f"{path}: {error}") from error
-
-
-def _patients(given: argparse.Namespace) -> tuple[dict[str, Patient], Split]:
-    """All patients by name, and who trains and validates. Those of --validate-on are called FOLDER/NAME."""
-    folders = {folder.name: folder for data in given.data for folder in patient_folders(data)}
-    count = sum(len(patient_folders(data)) for data in given.data)
-    if count != len(folders):
-        raise TrainingError("two folders of --data hold a patient of the same name: rename one")
-    trained = tuple(folders)
-    folders |= _validating(given.validate_on)
-    if len(folders) < 2:
-        where = " ".join(str(data) for data in given.data)
-        raise TrainingError(f"{where} holds {len(folders)} patients (NAME/stack.npy and mask.npy); two are the least")
-    patients = {name: open_patient(folder) for name, folder in folders.items()}
-    chosen = _known(_chosen(given, patients, trained), patients)
-    _check_split(chosen, folders, given.validate_on)
-    return patients, chosen
-
-
-def _validating(places: Sequence[Path]) -> dict[str, Path]:
-    """The patients of --validate-on: FOLDER/NAME -> where it lies."""
-    found = {place: patient_folders(place) for place in places}
-    for place, folders in found.items():
-        if not folders:
-            raise TrainingError(f"--validate-on {place} holds no patient (NAME/stack.npy and mask.npy)")
-    if len({place.name for place in places}) != len(places):
-        raise TrainingError("two folders of --validate-on have the same name: rename one")
-    return {f"{place.name}/{folder.name}": folder for place, folders in found.items() for folder in folders}
-
-
-def _chosen(given: argparse.Namespace, patients: Mapping[str, Patient], trained: tuple[str, ...]) -> Split:
-    """The saved split of a run that goes on, else that of --split, --validate-on, or a drawn one."""
-    asked = _saved_split(given.split) if given.split else None
-    saved = given.out / "split.json"
-    if (given.out / STATE_FILE).exists() and saved.exists():
-        if asked not in (None, _saved_split(saved)):
-            raise TrainingError(f"{given.split} is not the split of {given.out}: leave it out, or give another --out")
-        return _saved_split(saved)
-    if asked:
-        return asked
-    if given.validate_on:
-        return Split(train=trained, validation=tuple(name for name in patients if name not in trained), test=())
-    return split(
-        {name: patient.site for name, patient in patients.items()},
-        subjects={name: patient.subject for name, patient in patients.items()},
-        validation=given.validation,
-        test=given.test,
-        train_site=given.train_site,
-    )
-
-
-def _check_split(chosen: Split, folders: Mapping[str, Path], validate_on: Sequence[Path]) -> None:
-    """Raise where one who trains stands among the others too, by another name or a link, or --validate-on is idle."""
-    trained = {(folders[name] / "stack.npy").resolve() for name in chosen.train}
-    for name in (*chosen.validation, *chosen.test):
-        if name in folders and (folders[name] / "stack.npy").resolve() in trained:
-            raise TrainingError(
-                f"{folders[name]} trains, and cannot validate or test: give other patients, or leave --validate-on out "
-                "(then a share of --data validates)"
-            )
-    for place in validate_on:
-        if not any(name.startswith(f"{place.name}/") for name in (*chosen.train, *chosen.validation, *chosen.test)):
-            raise TrainingError(f"--validate-on {place}: none of it stands in the split; leave it out, or change --out")
-
-
-def _saved_split(path: Path) -> Split:
-    text = _text(path)
-    try:
-        raw = json.loads(text)
-        return Split(**{name: tuple(raw[name]) for name in ("train", "validation", "test")})
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path} is no split (JSON with the lists train, validation and test)") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TrainingError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from error
-
-
-def _known(chosen: Split, patients: dict[str, Patient]) -> Split:
-    missing = [name for name in (*chosen.train, *chosen.validation) if name not in patients]
-    if missing:
-        raise TrainingError(
-            f"the split names patients that stand in no folder given: {', '.join(missing[:5])} (--data, --validate-on)"
-        )
-    return chosen
 
 
 def _progress(*, disable: bool) -> Progress:
