@@ -263,7 +263,7 @@ def run(given: argparse.Namespace, console: Console) -> None:
                 console.print(f"{given.calibrate[1]}: no patient has a lesion and {name}: the card's threshold serves")
         return calibrated[name] if name in calibrated else predictor.identity(present).threshold
 
-    results = evaluate(predictor, _shown(source, "evaluate", console), subsets, threshold)
+    results = evaluate(predictor, _told(_shown(source, "evaluate", console), console), subsets, threshold)
     if not results:
         raise CaseError(f"{given.cases[1]}: no patient with a truth mask")
     if validation is not None and not calibrated:
@@ -278,6 +278,19 @@ def run(given: argparse.Namespace, console: Console) -> None:
 
 def _shown(source: Source, what: str, console: Console) -> Iterable[Patient]:
     return track(source, description=what, total=len(source.names), console=console)
+
+
+def _told(patients: Iterable[Patient], console: Console) -> Iterable[Patient]:
+    """The same patients, with a line on what each was left without, and on labels that nobody asked for."""
+    unread: set[int] = set()
+    for patient in patients:
+        for slot, reason in patient.left_out.items():
+            console.print(f"{patient.name} is measured without {slot}: {reason}", markup=False)
+        unread |= set(patient.unread_labels)
+        yield patient
+    if unread:
+        listed = ", ".join(str(label) for label in sorted(unread))
+        console.print(f"labels {listed} of the masks were not taken as lesion; --labels chooses")
 
 
 MOSAIC_ROWS = 6

@@ -216,9 +216,10 @@ def _found(name: str, scores: Sequence[PatientScores]) -> str:
 
 
 def _command(module: str, *arguments: str) -> None:
-    """Run one of the training commands as a user would; its own progress is shown."""
+    """Run one of the training commands as a user would; its own progress and errors are shown."""
     print(f"\n$ python -m {module} {' '.join(arguments)}", flush=True)  # noqa: T201
-    subprocess.run([sys.executable, "-m", module, *arguments], check=True)
+    if subprocess.run([sys.executable, "-m", module, *arguments], check=False).returncode:
+        raise TrainingError(f"{module} says why, above")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -253,13 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         run(study, given.out, given.anatomy)
-    except (
-        subprocess.CalledProcessError,
-        CaseError,
-        CheckpointError,
-        TrainingError,
-        WorkerError,
-    ) as error:
+    except (CaseError, CheckpointError, TrainingError, WorkerError) as error:
         print(f"training.reproduce: a step failed ({error})", file=sys.stderr)  # noqa: T201
         return 1
     print(f"\n{(given.out / 'table.md').read_text()}")  # noqa: T201

@@ -187,11 +187,11 @@ def test_a_subset_that_cannot_be_calibrated_is_named(tmp_path, capsys):
     assert "PRE_CUBE+POST_CUBE+FLAIR: the card's" not in said.replace(ALL_FOUR, "")
 
 
-def test_the_labels_that_count_as_lesion_can_be_chosen(tmp_path):
+def test_the_labels_that_count_as_lesion_can_be_chosen(tmp_path, capsys):
     """BraTS calls oedema 2: by --labels 2 it is what is looked for."""
     random_weights(tmp_path / "weights")
     labels = np.zeros((40, 44, 12), dtype=np.float32)
-    labels[10:14, 10:14, 5:8], labels[30:32, 30:32, 6] = 2, 1
+    labels[10:14, 10:14, 5:8], labels[30:32, 30:32, 6], labels[20, 20, 6] = 2, 1, 7
     folder = tmp_path / "brats" / "BraTS-MET-00001-000"
     folder.mkdir(parents=True)
     head = np.random.default_rng(0).uniform(50, 150, labels.shape).astype(np.float32)
@@ -205,6 +205,7 @@ def test_the_labels_that_count_as_lesion_can_be_chosen(tmp_path):
         assert main(["--cases", "brats", str(tmp_path / "brats"), *weights, *options]) == 0
         subsets = json.loads((tmp_path / "report" / "evaluation.json").read_text())["subsets"]
         found.append(subsets["BRAVO"]["each"][0]["by_size"])
+    assert "labels 7 of the masks were not taken as lesion; --labels chooses" in capsys.readouterr().out
     assert found[0][">10 mm"][1] == 0
     assert found[1][">10 mm"][1] == 1
 

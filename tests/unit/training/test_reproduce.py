@@ -108,5 +108,16 @@ def test_what_cannot_be_used_is_one_plain_line(tmp_path, monkeypatch, capsys, op
     assert capsys.readouterr().err == f"training.reproduce: a step failed ({words})\n"
 
 
+def test_a_command_that_fails_ends_the_study(tmp_path, capfd):
+    (tmp_path / "settings.json").write_text("{")
+    options = ["--steps", "1", "--configuration", str(tmp_path / "settings.json"), "--start-from", str(tmp_path)]
+    for folder in ("cohort", "runs"):
+        (tmp_path / folder).mkdir()
+    assert reproduce.main(["--small", *options, "--out", str(tmp_path / "out")]) == 1
+    said = capfd.readouterr().err.splitlines()
+    assert "settings.json" in said[-2]
+    assert said[-1] == "training.reproduce: a step failed (training.train says why, above)"
+
+
 def _option(arguments, name):
     return arguments[arguments.index(name) + 1]
