@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from model.channels import SEQUENCES
-from training.cohort.anatomy import ONE_HEAD, anatomy_files
 from training.cohort.patient import Options, brain_on, make_model_grid_patient
 from training.cohort.protocol import Site
-from training.errors import TrainingError
+from training.cohort.whole import is_whole
 from training.half_precision import to_float16
 
 
@@ -28,8 +27,7 @@ def write_cached(folder: Path, seed: int, site: Site, options: Options) -> Path:
 
     Raises `TrainingError` where the folder holds one of another seed, site or anatomy.
     """
-    if (folder / "meta.json").exists():
-        _refuse_another(folder, seed, site, options)
+    if is_whole(folder / "meta.json", seed, site, options):
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     stacked, mask, grid, patient = make_model_grid_patient(seed, site, options)
@@ -48,17 +46,3 @@ def write_cached(folder: Path, seed: int, site: Site, options: Options) -> Path:
     partial.write_text(json.dumps(meta, indent=1))
     partial.rename(folder / "meta.json")
     return folder
-
-
-def _refuse_another(folder: Path, seed: int, site: Site, options: Options) -> None:
-    heads = [path.name for path in anatomy_files(options.anatomy)] or [ONE_HEAD]
-    try:
-        kept = json.loads((folder / "meta.json").read_text())
-        found = {"seed": kept.get("seed", seed), "site": kept.get("site", site), "source": kept.get("source", heads[0])}
-    except (OSError, ValueError, AttributeError) as error:
-        raise TrainingError(f"{folder}/meta.json cannot be read ({error}): remove the folder") from error
-    if (found["seed"], found["site"]) != (seed, str(site)) or found["source"] not in heads:
-        raise TrainingError(
-            f"{folder} holds another patient (seed {found['seed']}, site {found['site']}, head {found['source']}) than "
-            f"seed {seed} of site {site} with this anatomy: give another --out, or remove it"
-        )

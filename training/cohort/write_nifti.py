@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dicom_node.contract.slots import SequenceSlot
 from training.cohort.patient import Options, Patient, co_registered, make_patient
 from training.cohort.protocol import Site
+from training.cohort.whole import is_whole
 from worker.volume.geometry import Grid
 
 NAMES = {
@@ -29,8 +30,11 @@ _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def write_nifti(folder: Path, seed: int, site: Site, options: Options) -> Path:
-    """Write one patient's folder; an existing whole one (planted.json is written last) is kept."""
-    if (folder / "planted.json").exists():
+    """Write one patient's folder; a whole one of the same patient (planted.json is written last) is kept.
+
+    Raises `TrainingError` where the folder holds one of another seed, site or anatomy.
+    """
+    if is_whole(folder / "planted.json", seed, site, options):
         return folder
     return write_case(folder, make_patient(seed, site, options))
 
@@ -43,7 +47,12 @@ def write_case(folder: Path, patient: Patient) -> Path:
         _save(folder / f"{NAMES[slot]}.nii.gz", np.clip(np.round(volume.voxels), 0, 32767).astype(np.int16), grid)
     _save(folder / "seg.nii.gz", (patient.truth > 0).astype(np.uint8), grid)
     lesions = [asdict(lesion) for lesion in patient.lesions]
-    about = {"seed": patient.seed, "site": str(patient.protocol.site), "lesions": lesions}
+    about = {
+        "seed": patient.seed,
+        "site": str(patient.protocol.site),
+        "source": patient.scene.source,
+        "lesions": lesions,
+    }
     (folder / "planted.json").write_text(json.dumps(about, indent=1))
     return folder
 

@@ -14,9 +14,10 @@ from dicom_node.contract.slots import SequenceSlot
 from training.cohort.__main__ import main
 from training.cohort.anatomy import ONE_HEAD
 from training.cohort.cache import write_cached
-from training.cohort.crew import run
+from training.cohort.crew import Writer, run
 from training.cohort.patient import Options
 from training.cohort.protocol import Site
+from training.cohort.write_nifti import write_nifti
 from training.errors import TrainingError
 
 pytestmark = pytest.mark.timeout(900)
@@ -86,10 +87,13 @@ def test_a_seed_below_0_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ([], "cannot be read"),
     ],
 )
-def test_a_folder_of_another_patient_is_not_kept(tmp_path: Path, kept: object, words: str) -> None:
-    (tmp_path / "meta.json").write_text(json.dumps(kept))
+@pytest.mark.parametrize(("writer", "about"), [(write_cached, "meta.json"), (write_nifti, "planted.json")])
+def test_a_folder_of_another_patient_is_not_kept(
+    tmp_path: Path, writer: Writer, about: str, kept: object, words: str
+) -> None:
+    (tmp_path / about).write_text(json.dumps(kept))
     with pytest.raises(TrainingError, match=re.escape(words)):
-        write_cached(tmp_path, 1, Site.B, Options())
+        writer(tmp_path, 1, Site.B, Options())
 
 
 def test_a_whole_folder_of_the_same_patient_is_kept(tmp_path: Path) -> None:
