@@ -35,7 +35,7 @@ class Lesion:
     """One lesion on its box of the scene's grid."""
 
     kind: str
-    """solid, ring, cystic, haemorrhagic, glioma; of what is none (training/cohort/decoys.py) white-matter, area, cap."""
+    """solid, ring, cystic, haemorrhagic, glioma; or, no lesion (training/cohort/decoys.py), white-matter, area, cap."""
     box: Box
     body: Float32
     """Membership of the enhancing part with its core: the truth. All zeros for what is no metastasis."""
