@@ -5,7 +5,7 @@ dropout makes a missing sequence safe (design, invariant 6).
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from worker.volume.trust import check
 
 SEED = 20210222
 """Of the registration's sampling: fixed, so that a second run gives the same bytes."""
+UNREAD = "the model does not read this sequence"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,21 +61,25 @@ def aligned_to(fixed: Volume, moving: Volume) -> tuple[Alignment, str]:
     return thorough, check(fixed, moving, thorough)
 
 
-def slot_uses(request: JobRequest, aligned: Aligned) -> tuple[SlotUse, ...]:
-    """What became of each slot, in the order of the channels: first-class content of SR, SEG and summary."""
-    return tuple(_slot_use(slot, request, aligned) for slot in SequenceSlot)
+def slot_uses(request: JobRequest, aligned: Aligned, read: Collection[SequenceSlot]) -> tuple[SlotUse, ...]:
+    """What became of each slot, in the order of the channels: first-class content of SR, SEG and summary.
+
+    A series that the network does not `read` is not used, though it may be the reference and give the planes.
+    """
+    return tuple(_slot_use(slot, request, aligned, read) for slot in SequenceSlot)
 
 
-def _slot_use(slot: SequenceSlot, request: JobRequest, aligned: Aligned) -> SlotUse:
+def _slot_use(slot: SequenceSlot, request: JobRequest, aligned: Aligned, read: Collection[SequenceSlot]) -> SlotUse:
     chosen = next((series for series in request.series if series.chosen and series.slot == slot), None)
     if chosen is None:
         return SlotUse(slot=slot, state=SlotState.MISSING, reason="no series of this kind arrived")
-    used = slot in aligned.volumes
+    unread = "" if slot in read else UNREAD
+    rejected = unread if slot in aligned.volumes else aligned.rejected[slot]
     alignment = aligned.alignments.get(slot)
     return SlotUse(
         slot=slot,
-        state=SlotState.USED if used else SlotState.REJECTED,
-        reason=_remark(chosen.reasons) if used else aligned.rejected[slot],
+        state=SlotState.REJECTED if rejected else SlotState.USED,
+        reason=rejected or _remark(chosen.reasons),
         series_instance_uid=chosen.series_instance_uid,
         confidence=chosen.confidence,
         registration=dict(alignment.quality) if alignment is not None else {},

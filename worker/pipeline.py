@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Protocol
 
 from dicom_node.contract.job_folder import JobFolder
-from dicom_node.contract.messages import JobOutcome, JobRequest, ModelIdentity, OutcomeStatus, ProductFile
+from dicom_node.contract.messages import JobOutcome, JobRequest, ModelIdentity, OutcomeStatus, ProductFile, SlotUse
 from worker.align import Aligned, align, slot_uses
 from worker.inference.predict import Predictor
 from worker.inputs import read_inputs
@@ -66,7 +66,9 @@ def run(
         probability = Volume(voxels=predictor.predict(stacked, present), grid=grid)
         model = predictor.identity(present)
     with clock.stage("results", 0.85):
-        context, record = describe(request, aligned, probability, model, settings, read_predecessor(request, folder))
+        slots = slot_uses(request, aligned, predictor.sequences)
+        predecessor = read_predecessor(request, folder)
+        context, record = describe(request, aligned, slots, probability, model, settings, predecessor)
         products = write_results(folder.attempt(attempt), context, request.products)
         save_lesions(folder.attempt(attempt), record)
         write_preview(folder.attempt(attempt) / PREVIEW, context)
@@ -97,6 +99,7 @@ def stack_on_model_grid(aligned: Aligned) -> tuple[Float32, tuple[bool, ...], Gr
 def describe(
     request: JobRequest,
     aligned: Aligned,
+    slots: tuple[SlotUse, ...],
     on_model_grid: Volume,
     model: ModelIdentity,
     settings: WorkerSettings,
@@ -117,7 +120,7 @@ def describe(
         request=request,
         reference=reference,
         others={slot: series.headers for slot, series in aligned.volumes.items() if slot != aligned.reference},
-        slots=slot_uses(request, aligned),
+        slots=slots,
         model=model,
         lesions=describe_lesions(record, probability, reference.volume),
         lesion_map=found,

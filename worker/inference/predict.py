@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dicom_node.contract.messages import ModelIdentity
+from dicom_node.contract.slots import SequenceSlot
 from model.card import Card
 from model.channels import SEQUENCES, SIZE_PX, SLICES
 from model.checkpoint import DEFAULT_FOLDER, Checkpoint, CheckpointError, load, verify
@@ -76,6 +77,11 @@ class Predictor:
             threshold=self.card.thresholds[subset],
             expected=dict(self.card.expected.get(subset, {})),
         )
+
+    @property
+    def sequences(self) -> tuple[SequenceSlot, ...]:
+        """What the network reads."""
+        return tuple(SequenceSlot(name) for name in self.card.sequences)
 
     def reads(self, present: tuple[bool, ...]) -> bool:
         """Whether the network reads any of these sequences: the comparator of the paper has no BRAVO."""
