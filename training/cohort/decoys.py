@@ -30,7 +30,7 @@ _CAP_MM: Final = (1.0, 5.0)
 """How far they reach on average."""
 _KINDS: Final = (Tissue.OEDEMA, Tissue.NECROSIS, Tissue.CYST)
 _ODDS: Final = (0.7, 0.2, 0.1)
-"""What an area is made of, and how often."""
+"""What an area is made of, and how often; beside a lesion it is oedema, as a dark core there belongs to the lesion."""
 
 
 def draw_white_matter_lesions(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> tuple[Lesion, ...]:
@@ -51,17 +51,18 @@ def draw_white_matter_lesions(tissue: UInt8, grid: Grid, rng: np.random.Generato
 def draw_areas(tissue: UInt8, grid: Grid, rng: np.random.Generator, lesions: Sequence[Lesion]) -> tuple[Lesion, ...]:
     """Large areas that do not enhance: beside some of the `lesions`, and elsewhere in some patients."""
     spacing = _spacing(grid)
-    planned: list[tuple[Float64, float]] = []
+    planned: list[tuple[Float64, float, Tissue]] = []
     for lesion in lesions:
         radius_mm = float(np.cbrt(lesion.body.sum() * grid.voxel_volume_mm3 * 3 / (4 * np.pi)))
         if radius_mm > 2 and rng.random() < _BESIDE:
             size = float(np.clip(rng.uniform(0.6, 1.8) * radius_mm, _SMALLEST_MM, _LARGEST_MM))
             way = rng.standard_normal(3)
             way *= (radius_mm + rng.uniform(0.3, 0.9) * size) / np.linalg.norm(way)
-            planned.append((np.array(lesion.centre_zyx) + way / spacing, size))
+            planned.append((np.array(lesion.centre_zyx) + way / spacing, size, Tissue.OEDEMA))
     for centre in _places(tissue, int(rng.geometric(0.45)) - 1, rng):
-        planned.append((centre, float(np.clip(np.exp(rng.normal(np.log(8), 0.5)), _SMALLEST_MM, _LARGEST_MM))))
-    return tuple(_area(tissue, grid, rng, centre, size) for centre, size in planned)
+        size = float(np.clip(np.exp(rng.normal(np.log(8), 0.5)), _SMALLEST_MM, _LARGEST_MM))
+        planned.append((centre, size, _KINDS[int(rng.choice(len(_KINDS), p=_ODDS))]))
+    return tuple(_area(tissue, grid, rng, centre, size, made_of) for centre, size, made_of in planned)
 
 
 def draw_caps(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> tuple[Lesion, ...]:
@@ -82,12 +83,13 @@ def draw_caps(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> tuple[Lesi
     return (_decoy("cap", box, share.astype(np.float32), Tissue.OEDEMA, middle),)
 
 
-def _area(tissue: UInt8, grid: Grid, rng: np.random.Generator, centre: Float64, radius_mm: float) -> Lesion:
+def _area(
+    tissue: UInt8, grid: Grid, rng: np.random.Generator, centre: Float64, radius_mm: float, made_of: Tissue
+) -> Lesion:
     form = Form(radius_mm=radius_mm, irregularity=float(rng.uniform(0.1, 0.3)), elongation=0.3)
     box = box_around(grid.shape_zyx, centre, (radius_mm * 2 + 3) / _spacing(grid))
     soft = membership(body_distance(rng, form, box, centre, grid.spacing_mm_xyz[::-1]), float(rng.uniform(1.5, 5)))
     share = soft * SUSCEPTIBLE[tissue[box]] ** np.float32(rng.uniform(0.2, 1.0)) * np.float32(rng.uniform(0.4, 1.0))
-    made_of = _KINDS[int(rng.choice(len(_KINDS), p=_ODDS))]
     return _decoy("area", box, share.astype(np.float32), made_of, centre)
 
 

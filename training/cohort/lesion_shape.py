@@ -24,6 +24,8 @@ class Form:
     lobes: int = 1
     rim_mm: float = 0.0
     """Thickness of the enhancing rim; 0: solid."""
+    rim_uneven: float = 0.4
+    """Standard deviation of the logarithm of that thickness; from about 1 the rim is open in places."""
     elongation: float = 0.12
 
 
@@ -78,7 +80,7 @@ def core_membership(
         return np.zeros_like(distance_mm)
     shape = (distance_mm.shape[0], distance_mm.shape[1], distance_mm.shape[2])
     uneven = smooth_field(rng, shape, spacing_zyx, max(form.radius_mm * 0.5, 2.0))
-    thickness = np.float32(form.rim_mm) * np.exp(np.float32(0.4) * uneven)
+    thickness = np.float32(form.rim_mm) * np.exp(np.float32(form.rim_uneven) * uneven)
     return membership((distance_mm + thickness).astype(np.float32), 1.5)
 
 

@@ -57,7 +57,7 @@ def draw_lesions(
     coarse = tissue[::_COARSE, ::_COARSE, ::_COARSE]
     weight, depth = _places(coarse, spacing)
     wanted = _count(rng) if count is None else count
-    glioma = site is Site.RANDOMISED and rng.random() < 0.22
+    glioma = site is Site.RANDOMISED and rng.random() < 0.3
     forms = [_glioma_form(rng)] if glioma else []
     wanted = int(rng.integers(1, 4)) if glioma and count is None else wanted
     forms += [_form(rng) for _ in range(wanted - len(forms))]
@@ -112,6 +112,7 @@ def _glioma_form(rng: np.random.Generator) -> tuple[str, Form]:
         lobes=int(rng.integers(1, 6)),
         rim_mm=float(rng.uniform(0.1, 0.6) * radius) if rng.random() < 0.9 else 0.0,
         elongation=0.22,
+        rim_uneven=float(rng.uniform(0.4, 2.0)),
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from training.cohort.decoys import draw_areas, draw_caps, draw_white_matter_lesions
-from training.cohort.lesion_shape import Form, body_distance, box_around, membership
+from training.cohort.lesion_shape import Form, body_distance, box_around, core_membership, membership
 from training.cohort.lesions import _count, _form, draw_lesions
 from training.cohort.protocol import Site
 from training.cohort.scene import scene_grid
@@ -70,6 +70,23 @@ def test_lesions_lie_in_the_brain_and_apart(tissue: np.ndarray) -> None:
     assert bodies >= len(lesions) - 3
 
 
+def test_the_rim_of_a_glioma_may_be_open_and_that_of_a_metastasis_is_not() -> None:
+    """How much of the millimetre below the border is core: nothing, or a part of it."""
+    grid = scene_grid()
+    centre = np.array([100.0, 128.0, 128.0])
+    box = box_around(grid.shape_zyx, centre, np.array([30.0, 30.0, 30.0]))
+    open_share = {}
+    for uneven in (0.4, 1.6):
+        form = Form(radius_mm=18, irregularity=0.1, rim_mm=5.0, rim_uneven=uneven)
+        rng = np.random.default_rng(2)
+        distance = body_distance(rng, form, box, centre, (1.0, 0.9375, 0.9375))
+        core = core_membership(rng, form, distance, (1.0, 0.9375, 0.9375))
+        border = (distance < -0.5) & (distance > -1.5)
+        open_share[uneven] = float((core[border] > 0.5).mean())
+    assert open_share[0.4] < 0.01
+    assert 0.1 < open_share[1.6] < 0.5
+
+
 def test_spots_of_white_matter_are_no_truth(tissue: np.ndarray) -> None:
     """They have oedema's signal and no body."""
     spots = [
@@ -91,6 +108,10 @@ def test_areas_lie_beside_lesions_and_elsewhere_and_never_enhance(tissue: np.nda
         assert not area.body.any()
         assert area.oedema.max() <= 1
         assert not area.oedema[np.isin(tissue[area.box], (Tissue.BONE, Tissue.CSF, Tissue.AIR))].any()
+    grey = np.where(tissue == Tissue.WHITE, Tissue.GREY, tissue).astype(np.uint8)
+    beside = [area for seed in range(4) for area in draw_areas(grey, grid, np.random.default_rng(seed), lesions)]
+    assert beside
+    assert {area.solid_tissue for area in beside} == {Tissue.OEDEMA}, "a dark core beside a rim belongs to its lesion"
     assert not draw_areas(np.full_like(tissue, Tissue.BONE), grid, np.random.default_rng(0), ())
 
 
