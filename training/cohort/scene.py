@@ -19,7 +19,15 @@ from training.cohort.fields import Float32, smooth_field, upsample
 from training.cohort.lesions import Lesion, draw_lesions
 from training.cohort.protocol import Series, Site
 from training.cohort.signal import Contrast, signal
-from training.cohort.tissues import BRAIN, INTRACRANIAL, Tissue, TissueTable, tissue_table, with_gadolinium
+from training.cohort.tissues import (
+    BRAIN,
+    INTRACRANIAL,
+    Tissue,
+    TissueTable,
+    tissue_table,
+    with_gadolinium,
+    with_thick_necrosis,
+)
 from training.cohort.vessels import Vessels, draw_vessels
 from worker.volume.geometry import Grid
 
@@ -73,7 +81,7 @@ def build_scene(
     return Scene(
         grid=grid,
         tissue=tissue,
-        table=tissue_table(field_t, rng, 0.08 if wide else 0.05),
+        table=with_thick_necrosis(tissue_table(field_t, rng, 0.08), rng) if wide else tissue_table(field_t, rng, 0.05),
         texture=_texture(grid, rng),
         lesions=lesions,
         others=(

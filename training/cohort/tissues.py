@@ -5,7 +5,7 @@ literature where the comment says so (facts of the physics, see docs), the other
 draws his own within 10-15 %. Knows no geometry and no pulse sequence.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
@@ -111,6 +111,8 @@ _T1_AT_1_5_T: Final[dict[Tissue, tuple[float, float]]] = {
 }
 _RATIO_1_5_T: Final = 0.77
 """T1 at 1.5 T over T1 at 3 T for tissues without a number of their own (white and grey matter: .75-.77)."""
+_NECROSIS_T1: Final = (0.5, 1.1)
+"""T1 of a patient's necrosis over that of the table, in the randomised mode."""
 _KIN: Final = (
     (Tissue.WHITE, Tissue.CEREBELLAR_WHITE, Tissue.BRAINSTEM, Tissue.PALLIDUM),
     (Tissue.GREY, Tissue.CEREBELLAR_GREY, Tissue.THALAMUS, Tissue.CAUDATE),
@@ -148,6 +150,17 @@ def tissue_table(field_t: float, rng: np.random.Generator | None = None, spread:
         gd *= np.exp(rng.normal(0, 0.2, gd.size)) * np.exp(rng.normal(0, 0.2))
         t1[Tissue.VENTRICLE], t2[Tissue.VENTRICLE], pd[Tissue.VENTRICLE] = (a[Tissue.CSF] for a in (t1, t2, pd))
     return TissueTable(t1_ms=t1, t2_ms=t2, pd=pd, gd_mm=gd, field_t=field_t)
+
+
+def with_thick_necrosis(table: TissueTable, rng: np.random.Generator) -> TissueTable:
+    """The table with necrosis of some patient: the more protein it holds, the shorter its T1.
+
+    As pure as in the table FLAIR nulls a part of it; at 1300-1600 ms it is among the brightest things there, as in many
+    gliomas and metastases.
+    """
+    t1 = table.t1_ms.copy()
+    t1[Tissue.NECROSIS] *= np.exp(rng.uniform(*np.log(_NECROSIS_T1)))
+    return replace(table, t1_ms=t1)
 
 
 def _related(rng: np.random.Generator, spread: float) -> Float64:

@@ -5,7 +5,7 @@ import pytest
 
 from training.cohort.protocol import bravo_pulse, cube_pulse, flair_pulse
 from training.cohort.signal import Contrast, Pulse, signal
-from training.cohort.tissues import Tissue, tissue_table, with_gadolinium
+from training.cohort.tissues import Tissue, tissue_table, with_gadolinium, with_thick_necrosis
 
 _ROWS = ("grey", "fluid", "before", "0.1 mM", "0.3 mM", "0.8 mM", "blood 0.6", "blood 1.0")
 
@@ -72,3 +72,21 @@ def test_spoiled_gradient_echo_is_the_ernst_formula() -> None:
     pulse = Pulse(contrast=Contrast.GRE, tr_ms=30, te_ms=0, flip_deg=float(angle))
     got = signal(pulse, np.array([800.0]), np.array([80.0]), np.array([1.0]))[0]
     assert got == pytest.approx(np.sqrt((1 - e) / (1 + e)))
+
+
+@pytest.mark.parametrize(("field_t", "dark"), [(1.5, 1.05), (3.0, 0.95)])
+def test_necrosis_is_bright_in_the_flair_of_some_heads_and_not_in_that_of_others(field_t: float, dark: float) -> None:
+    """As in real ones; no other tissue changes, and before contrast T1 shows it darker than white matter throughout."""
+    rng = np.random.default_rng(1)
+    table = tissue_table(field_t)
+    flair, bravo = [], []
+    for _ in range(80):
+        own = with_thick_necrosis(table, rng)
+        others = np.arange(len(Tissue)) != Tissue.NECROSIS
+        assert np.array_equal(own.t1_ms[others], table.t1_ms[others])
+        for pulse, found in ((flair_pulse(5500, field_t), flair), (bravo_pulse(field_t), bravo)):
+            seen = signal(pulse, own.t1_ms, own.t2_ms, own.pd)
+            found.append(seen[Tissue.NECROSIS] / seen[Tissue.WHITE])
+    assert np.percentile(flair, 15) < dark
+    assert np.percentile(flair, 85) > 1.4
+    assert max(bravo) < 0.9
