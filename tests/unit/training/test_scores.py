@@ -167,4 +167,4 @@ def test_of_thresholds_that_are_as_good_the_highest_is_taken() -> None:
     probability[0, 60:62, 60:62] = 0.8
     rocs = {"one": [roc(probability, truth, np.ones_like(truth))]}
     assert dice_threshold(rocs["one"]) <= 0.6
-    assert 0.8 < pooled_thresholds(rocs)["one"] <= 0.95
+    assert pooled_thresholds(rocs)["one"] == pytest.approx(0.9, abs=1e-3), "no higher: outlines shrink on other planes"
