@@ -24,7 +24,7 @@ from model.channels import SEQUENCES
 from model.subsets import all_subsets, subset_name
 from training import figures, out_folder
 from training.cases.case import CaseError
-from training.cases.challenge import LABELS_HELP, SlotChoice, label_list
+from training.cases.challenge import LABELS_HELP, SlotChoice, label_list, unread_note
 from training.errors import TrainingError
 from training.prepare import KINDS, Patient, Source, open_source
 from training.scores import Float32, PatientScores, Roc, dice_threshold, roc, score, youden_threshold
@@ -289,8 +289,7 @@ def _told(patients: Iterable[Patient], console: Console) -> Iterable[Patient]:
         unread |= set(patient.unread_labels)
         yield patient
     if unread:
-        listed = ", ".join(str(label) for label in sorted(unread))
-        console.print(f"labels {listed} of the masks were not taken as lesion; --labels chooses")
+        console.print(unread_note(unread), soft_wrap=True)
 
 
 MOSAIC_ROWS = 6

@@ -284,8 +284,7 @@ def _write_all(source: Source, given: argparse.Namespace) -> int:
     numbers = track(range(len(source.names)), description="prepare")
     counts = Counter(_write(source, number, given, unread) for number in numbers)
     if unread:
-        listed = ", ".join(str(label) for label in sorted(unread))
-        _say(f"the masks hold the labels {listed} too, which were not taken as lesion; --labels chooses")
+        _say(challenge.unread_note(unread))
     if counts[_Outcome.WITHOUT_TRUTH] == len(source.names):
         raise CaseError(f"{given.cases[1]}: no patient has a mask, nothing is written")
     if counts[_Outcome.WITHOUT_TRUTH]:

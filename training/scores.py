@@ -58,9 +58,7 @@ class Roc:
 
 def roc(probability: Float32, truth: Mask, inside: Mask) -> Roc:
     """Count the voxels `inside` (those where something was measured). All arrays (Z, Y, X)."""
-    first, last = LOGITS
-    places = (logit(probability[inside].astype(np.float64)) - first) * (BINS / (last - first))
-    bins = np.clip(places, 0, BINS - 1).astype(np.int64)
+    bins = np.clip(_places(probability[inside].astype(np.float64)), 0, BINS - 1).astype(np.int64)
     lesion = truth[inside]
     return Roc(
         positives=np.bincount(bins[lesion], minlength=BINS), negatives=np.bincount(bins[~lesion], minlength=BINS)
@@ -94,7 +92,7 @@ def pooled_thresholds(rocs: Mapping[str, Sequence[Roc]]) -> dict[str, float]:
     apart, false objects do, and a scanner that the network has not met makes more of them.
     """
     dice = {name: _mean_dice(found) for name, found in rocs.items()}
-    common = min(int(_good(np.mean(list(dice.values()), axis=0))[-1]), _bin(HIGHEST_POOLED))
+    common = min(int(_good(np.mean(list(dice.values()), axis=0))[-1]), int(np.rint(_places(np.array(HIGHEST_POOLED)))))
     allowed = {name: _good(curve) for name, curve in dice.items()}
     return {name: _probability(bins[np.argmin(np.abs(bins - common))]) for name, bins in allowed.items()}
 
@@ -115,10 +113,11 @@ def _probability(place: np.integer | int) -> float:
     return float(np.clip(expit(first + int(place) * (last - first) / BINS), *THRESHOLDS))
 
 
-def _bin(probability: float) -> int:
-    """The bin that begins nearest to a probability."""
+def _places(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where probabilities lie among the bins, as fractions of one."""
     first, last = LOGITS
-    return round((float(logit(probability)) - first) / (last - first) * BINS)
+    places: NDArray[np.float64] = (logit(probability) - first) * (BINS / (last - first))
+    return places
 
 
 def _dice_by_bin(roc: Roc) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ A person may have several examinations, each a case: 100101A and 100101B, BraTS-
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,12 @@ class SlotChoice:
 
 
 LABELS_HELP = "labels of the mask that count as lesion, as 1,3 or 255, or `all` but 0 (default: those of the layout)"
+
+
+def unread_note(labels: Iterable[int]) -> str:
+    """What to say of labels that stand in masks and were not asked for."""
+    listed = ", ".join(str(label) for label in sorted(labels))
+    return f"the masks hold the labels {listed} too, which were not taken as lesion; --labels chooses"
 
 
 def label_list(text: str) -> tuple[int, ...]:

@@ -205,7 +205,7 @@ def test_the_labels_that_count_as_lesion_can_be_chosen(tmp_path, capsys):
         assert main(["--cases", "brats", str(tmp_path / "brats"), *weights, *options]) == 0
         subsets = json.loads((tmp_path / "report" / "evaluation.json").read_text())["subsets"]
         found.append(subsets["BRAVO"]["each"][0]["by_size"])
-    assert "labels 7 of the masks were not taken as lesion; --labels chooses" in capsys.readouterr().out
+    assert "the labels 7 too, which were not taken as lesion; --labels chooses" in capsys.readouterr().out
     assert found[0][">10 mm"][1] == 0
     assert found[1][">10 mm"][1] == 1
 
