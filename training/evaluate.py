@@ -176,7 +176,7 @@ def write_report(out: Path, title: str, results: dict[str, SubsetResult]) -> Non
         if whole is not None:
             cells.append(_against(result, whole))
         lines.append("| " + " | ".join(cells) + " |")
-    (out / "table.md").write_text("\n".join([*lines, "", *_each(results)]) + "\n")
+    (out / "table.md").write_text("\n".join([*lines, "", *_no_better(results), *_each(results)]) + "\n")
     raw = {name: result.as_json() for name, result in results.items()}
     (out / "evaluation.json").write_text(json.dumps({"title": title, "subsets": raw}, indent=1, allow_nan=False) + "\n")
 
@@ -206,6 +206,19 @@ def _against(result: SubsetResult, whole: SubsetResult) -> str:
         return ""
     difference = paired_difference(result.dice, whole.dice)
     return f"{difference.mean:+.3f}, {difference.standard_error:.3f} ({difference.n})"
+
+
+def _no_better(results: dict[str, SubsetResult]) -> list[str]:
+    """A line for each subset whose mean Dice is below that of itself with one sequence less, by pairs of patients."""
+    lines = []
+    for name, result in results.items():
+        for part, lesser in results.items():
+            whole, fewer = set(name.split("+")), set(part.split("+"))
+            difference = paired_difference(result.dice, lesser.dice)
+            if fewer < whole and len(whole - fewer) == 1 and difference.mean < 0:
+                gap = f"{difference.mean:+.3f}, standard error {difference.standard_error:.3f} ({difference.n})"
+                lines += [f"{name} is no better than {part}: {gap}", ""]
+    return lines
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:

@@ -259,3 +259,22 @@ def test_a_subset_is_compared_with_all_four_patient_by_patient(tmp_path):
     assert rows[1].endswith("| -0.200, 0.100 (3) |")  # -.1, -.1, -.4: deviation .1732, by the root of 3
     write_report(tmp_path, "title", {"BRAVO": part})
     assert "against all four" not in (tmp_path / "table.md").read_text()
+
+
+def test_a_subset_that_is_no_better_than_a_part_of_it_is_named(tmp_path):
+    """By the patients of both, and against itself with one sequence less only."""
+    results = {}
+    for name, dice in (
+        ("BRAVO+PRE_CUBE+FLAIR", {"a": 0.1, "b": 0.1}),
+        ("BRAVO+FLAIR", {"a": 0.4, "b": 0.6}),
+        ("FLAIR", {"a": 0.5, "b": 0.5, "c": 0.9}),
+        ("BRAVO", {"a": 0.6, "b": 0.6}),
+    ):
+        results[name] = SubsetResult(threshold=0.5, names=list(dice), rocs=[])
+        results[name].scores = [replace(SCORES, dice=value) for value in dice.values()]
+    write_report(tmp_path, "title", results)
+    told = [line for line in (tmp_path / "table.md").read_text().splitlines() if "no better" in line]
+    assert told == [
+        "BRAVO+PRE_CUBE+FLAIR is no better than BRAVO+FLAIR: -0.400, standard error 0.100 (2)",
+        "BRAVO+FLAIR is no better than BRAVO: -0.100, standard error 0.100 (2)",
+    ]
