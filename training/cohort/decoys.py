@@ -1,9 +1,10 @@
 """What FLAIR shows bright and T1 dark in a brain and is no metastasis: it never enhances, and is never in the truth.
 
 Called by scene.py. Spots of the white matter, as every second patient of this age has; and, in the randomised mode,
-whole areas (oedema that lies beside a lesion and not around it, gliosis, an old infarct, a cavity left by an operation)
-and the caps and bands of the ventricles. A network that has seen none of these takes the dark oedema next to a tumour's
-rim for its core, and the white matter at the tip of a frontal horn for a metastasis.
+whole areas (oedema that lies beside a lesion and not around it, gliosis, an old infarct, the cavity of an operation),
+the caps and bands of the ventricles, and pockets of fluid in a bright border (lacunes, the tip of an occipital horn). A
+network that has seen none of these takes the dark oedema next to a tumour's rim for its core, and the white matter at
+the tip of a horn for a metastasis.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ _CAPPED: Final = 0.65
 """Probability of caps and bands along the ventricles."""
 _CAP_MM: Final = (1.0, 5.0)
 """How far they reach on average."""
+_POCKET_MM: Final = (1.2, 5.0)
+"""Radius of a pocket of fluid; its border is as wide as its radius at most."""
 _KINDS: Final = (Tissue.OEDEMA, Tissue.NECROSIS, Tissue.CYST)
 _ODDS: Final = (0.7, 0.2, 0.1)
 """What an area is made of, and how often; beside a lesion it is oedema, as a dark core there belongs to the lesion."""
@@ -81,6 +84,26 @@ def draw_caps(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> tuple[Lesi
     thickness = np.float32(reach_mm) * np.exp(np.float32(0.7) * smooth_field(rng, shape, (z, y, x), 8.0))
     share = np.clip(1.5 - distance / thickness, 0, 1) * SUSCEPTIBLE[tissue[box]] * np.float32(rng.uniform(0.3, 1.0))
     return (_decoy("cap", box, share.astype(np.float32), Tissue.OEDEMA, middle),)
+
+
+def draw_pockets(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> tuple[Lesion, ...]:
+    """Fluid in the white matter, stretched, mostly in a border that swells: two decoys each, the border first."""
+    spacing = _spacing(grid)
+    z, y, x = (float(mm) for mm in spacing)
+    drawn = []
+    for centre in _places(tissue, int(rng.geometric(0.35)) - 1, rng):
+        radius_mm = float(np.exp(rng.uniform(*np.log(_POCKET_MM))))
+        form = Form(radius_mm=radius_mm, irregularity=float(rng.uniform(0.1, 0.3)), elongation=0.4)
+        box = box_around(grid.shape_zyx, centre, (radius_mm * 4 + 3) / spacing)
+        distance = body_distance(rng, form, box, centre, (z, y, x))
+        for made_of, reach_mm, border_mm in (
+            (Tissue.OEDEMA, float(rng.uniform(-0.3, 1.0)) * radius_mm, 2.0),
+            (Tissue.CSF, 0.0, 1.0),
+        ):
+            share = membership((distance - np.float32(reach_mm)).astype(np.float32), border_mm)
+            share = (share * np.isin(tissue[box], BRAIN)).astype(np.float32)
+            drawn.append(_decoy("pocket", box, share, made_of, centre))
+    return tuple(drawn)
 
 
 def _area(

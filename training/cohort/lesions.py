@@ -4,7 +4,7 @@ Called by scene.py. Everything is drawn as memberships on small boxes; painting 
 paper's radiologists outline: the enhancing part with its necrotic core, without oedema.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,11 @@ _PUSHES_MM: Final = 4.0
 """Lesions of a larger radius have a mass effect."""
 _COARSE: Final = 2
 """Places are drawn at every second voxel."""
+_SHALLOW: Final = 0.35
+"""Share of the randomised site's lesions that may reach the brain's surface."""
+_PALE: Final = 0.3
+_PALE_GD: Final = (0.5, 1.0)
+"""Share of its lesions that take up little contrast, and of how much of it."""
 SUSCEPTIBLE: Final = np.zeros(256, dtype=np.float32)
 """How readily each tissue swells, by its label."""
 SUSCEPTIBLE[list(BRAIN)] = 0.35
@@ -35,7 +40,8 @@ class Lesion:
     """One lesion on its box of the scene's grid."""
 
     kind: str
-    """solid, ring, cystic, haemorrhagic, glioma; or, no lesion (training/cohort/decoys.py), white-matter, area, cap."""
+    """solid, ring, cystic, haemorrhagic, glioma; or, no lesion (training/cohort/decoys.py), white-matter, area, cap,
+    pocket."""
     box: Box
     body: Float32
     """Membership of the enhancing part with its core: the truth. All zeros for what is no metastasis."""
@@ -57,20 +63,24 @@ def draw_lesions(
     coarse = tissue[::_COARSE, ::_COARSE, ::_COARSE]
     weight, depth = _places(coarse, spacing)
     wanted = _count(rng) if count is None else count
-    glioma = site is Site.RANDOMISED and rng.random() < 0.3
+    wide = site is Site.RANDOMISED
+    glioma = wide and rng.random() < 0.3
     forms = [_glioma_form(rng)] if glioma else []
     wanted = int(rng.integers(1, 4)) if glioma and count is None else wanted
     forms += [_form(rng) for _ in range(wanted - len(forms))]
+    forms = [(kind, _torn(rng, form)) if wide and kind == "ring" else (kind, form) for kind, form in forms]
     forms.sort(key=lambda f: -f[1].radius_mm)
     placed: list[tuple[Float64, float]] = []
     lesions: list[Lesion] = []
     patient_gd = float(np.exp(rng.normal(0, 0.3)))
     for kind, form in forms:
-        centre = _place(rng, weight, depth, spacing, form.radius_mm, placed)
+        shallow = wide and rng.random() < _SHALLOW
+        centre = _place(rng, weight, depth, spacing, form.radius_mm, placed, shallow=shallow)
         if centre is None:
             continue
         placed.append((centre * spacing, form.radius_mm))
-        lesions.append(_grow(rng, kind, form, centre, tissue, spacing, patient_gd))
+        pale = float(rng.uniform(*_PALE_GD)) if wide and rng.random() < _PALE else 1.0
+        lesions.append(_grow(rng, kind, form, centre, tissue, spacing, patient_gd, pale))
     return tuple(les for les in lesions if les.body.max() > 0.5)
 
 
@@ -104,8 +114,12 @@ def _form(rng: np.random.Generator) -> tuple[str, Form]:
     return "solid", Form(radius_mm=radius, irregularity=irregularity, lobes=lobes)
 
 
+def _torn(rng: np.random.Generator, form: Form) -> Form:
+    return replace(form, rim_uneven=float(rng.uniform(0.3, 1.0)))
+
+
 def _glioma_form(rng: np.random.Generator) -> tuple[str, Form]:
-    radius = float(rng.uniform(8, 23))
+    radius = float(np.exp(rng.uniform(*np.log((5.5, 23)))))
     return "glioma", Form(
         radius_mm=radius,
         irregularity=float(rng.uniform(0.12, 0.3)),
@@ -139,8 +153,12 @@ def _place(
     spacing: tuple[float, float, float],
     radius_mm: float,
     placed: list[tuple[Float64, float]],
+    *,
+    shallow: bool,
 ) -> Float64 | None:
-    allowed = np.where(depth > min(0.6 * radius_mm + 2, 16), weight, 0).ravel().astype(np.float64)
+    """A centre (z, y, x) in voxels; a `shallow` lesion may reach the brain's surface."""
+    least_mm = 0.3 * radius_mm + 1 if shallow else min(0.6 * radius_mm + 2, 16)
+    allowed = np.where(depth > least_mm, weight, 0).ravel().astype(np.float64)
     if allowed.sum() <= 0:
         return None
     cumulative = np.cumsum(allowed)
@@ -164,6 +182,7 @@ def _grow(
     tissue: UInt8,
     spacing: tuple[float, float, float],
     patient_gd: float,
+    pale: float,
 ) -> Lesion:
     reach, strength = _oedema(rng, form)
     if form.radius_mm > _PUSHES_MM:
@@ -176,7 +195,7 @@ def _grow(
     shape = (body.shape[0], body.shape[1], body.shape[2])
     core = core_membership(rng, form, distance, spacing)
     ring = form.rim_mm > 0
-    gd = float(np.clip(np.exp(rng.normal(np.log(0.24), 0.55)) * patient_gd, 0.085, 1.0))
+    gd = float(np.clip(np.exp(rng.normal(np.log(0.24), 0.55)) * patient_gd, 0.085, 1.0)) * pale
     patch = 0.45 if kind == "glioma" else 0.25
     uneven = smooth_field(rng, shape, spacing, max(form.radius_mm * 0.45, 1.5))
     gd_mm = np.float32(gd) * np.exp(np.float32(patch) * uneven - np.float32(patch**2 / 2))

@@ -114,7 +114,7 @@ def _flair(rng: _Rng, field_t: float) -> Pulse:
     return Pulse(
         contrast=Contrast.FLAIR,
         tr_ms=base.tr_ms,
-        te_ms=float(rng.uniform(35, 115)),
+        te_ms=float(rng.uniform(35, 160)),
         ti_ms=_null_fluid(base.tr_ms - train) * float(rng.uniform(0.92, 1.06)),
         train_ms=train,
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from training.cohort.anatomy import load_anatomy
-from training.cohort.decoys import draw_areas, draw_caps, draw_white_matter_lesions
+from training.cohort.decoys import draw_areas, draw_caps, draw_pockets, draw_white_matter_lesions
 from training.cohort.deform import Warp, deform
 from training.cohort.fields import Float32, smooth_field, upsample
 from training.cohort.lesions import Lesion, draw_lesions
@@ -26,7 +26,7 @@ from training.cohort.tissues import (
     TissueTable,
     tissue_table,
     with_gadolinium,
-    with_thick_necrosis,
+    with_own_fluids,
 )
 from training.cohort.vessels import Vessels, draw_vessels
 from worker.volume.geometry import Grid
@@ -81,12 +81,12 @@ def build_scene(
     return Scene(
         grid=grid,
         tissue=tissue,
-        table=with_thick_necrosis(tissue_table(field_t, rng, 0.08), rng) if wide else tissue_table(field_t, rng, 0.05),
+        table=with_own_fluids(tissue_table(field_t, rng, 0.08), rng) if wide else tissue_table(field_t, rng, 0.05),
         texture=_texture(grid, rng),
         lesions=lesions,
         others=(
             *draw_white_matter_lesions(tissue, grid, rng),
-            *((*draw_areas(tissue, grid, rng, lesions), *draw_caps(tissue, grid, rng)) if wide else ()),
+            *(_wide_decoys(tissue, grid, rng, lesions) if wide else ()),
         ),
         vessels=draw_vessels(tissue, grid, rng, wide=wide),
         dura=dura,
@@ -95,6 +95,16 @@ def build_scene(
         sinus_share=sinus_share,
         texture_strength=float(rng.uniform(0.02, 0.08)),
         source=head.source,
+    )
+
+
+def _wide_decoys(
+    tissue: UInt8, grid: Grid, rng: np.random.Generator, lesions: tuple[Lesion, ...]
+) -> tuple[Lesion, ...]:
+    return (
+        *draw_areas(tissue, grid, rng, lesions),
+        *draw_caps(tissue, grid, rng),
+        *draw_pockets(tissue, grid, rng),
     )
 
 

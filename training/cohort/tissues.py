@@ -113,6 +113,9 @@ _RATIO_1_5_T: Final = 0.77
 """T1 at 1.5 T over T1 at 3 T for tissues without a number of their own (white and grey matter: .75-.77)."""
 _NECROSIS_T1: Final = (0.5, 1.1)
 """T1 of a patient's necrosis over that of the table, in the randomised mode."""
+_OEDEMA_T1: Final = (0.9, 1.3)
+_OEDEMA_T2: Final = (0.85, 1.7)
+"""The same of a patient's oedema: 1260-1820 and 120-240 ms at 3 T."""
 _KIN: Final = (
     (Tissue.WHITE, Tissue.CEREBELLAR_WHITE, Tissue.BRAINSTEM, Tissue.PALLIDUM),
     (Tissue.GREY, Tissue.CEREBELLAR_GREY, Tissue.THALAMUS, Tissue.CAUDATE),
@@ -152,15 +155,19 @@ def tissue_table(field_t: float, rng: np.random.Generator | None = None, spread:
     return TissueTable(t1_ms=t1, t2_ms=t2, pd=pd, gd_mm=gd, field_t=field_t)
 
 
-def with_thick_necrosis(table: TissueTable, rng: np.random.Generator) -> TissueTable:
-    """The table with necrosis of some patient: the more protein it holds, the shorter its T1.
+def with_own_fluids(table: TissueTable, rng: np.random.Generator) -> TissueTable:
+    """The table with the necrosis and the oedema of some patient.
 
-    As pure as in the table FLAIR nulls a part of it; at 1300-1600 ms it is among the brightest things there, as in many
-    gliomas and metastases.
+    The more protein necrosis holds, the shorter its T1: as pure as in the table FLAIR nulls a part of it, at
+    1300-1600 ms it is among the brightest things there, as in many gliomas and metastases. The wetter oedema is, the
+    longer its T1 and T2: at a long echo time twice as bright as the brain.
     """
-    t1 = table.t1_ms.copy()
+    t1, t2 = table.t1_ms.copy(), table.t2_ms.copy()
     t1[Tissue.NECROSIS] *= np.exp(rng.uniform(*np.log(_NECROSIS_T1)))
-    return replace(table, t1_ms=t1)
+    wetness = rng.random()
+    for times, (least, most) in ((t1, _OEDEMA_T1), (t2, _OEDEMA_T2)):
+        times[Tissue.OEDEMA] *= least * (most / least) ** wetness
+    return replace(table, t1_ms=t1, t2_ms=t2)
 
 
 def _related(rng: np.random.Generator, spread: float) -> Float64:

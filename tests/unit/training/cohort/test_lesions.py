@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from training.cohort.decoys import draw_areas, draw_caps, draw_white_matter_lesions
+from training.cohort.decoys import draw_areas, draw_caps, draw_pockets, draw_white_matter_lesions
 from training.cohort.lesion_shape import Form, body_distance, box_around, core_membership, membership
 from training.cohort.lesions import _count, _form, draw_lesions
 from training.cohort.protocol import Site
 from training.cohort.scene import scene_grid
-from training.cohort.tissues import Tissue
+from training.cohort.tissues import BRAIN, INTRACRANIAL, Tissue
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +132,46 @@ def test_caps_lie_along_the_ventricles_in_most_heads_and_never_enhance(tissue: n
         assert cap.oedema[(near > 0) & (near < 2)].mean() > 4 * cap.oedema[near > 10].mean()
         assert 0 < cap.oedema.max() <= 1
     assert not any(draw_caps(tissue, grid, np.random.default_rng(seed)) for seed in range(4))
+
+
+def test_pockets_of_fluid_lie_in_the_brain_in_a_border_that_swells_and_never_enhance(tissue: np.ndarray) -> None:
+    """Two decoys each, painted one over the other: the border, then its fluid. None leaves the brain."""
+    grid = scene_grid()
+    drawn = [draw_pockets(tissue, grid, np.random.default_rng(seed)) for seed in range(12)]
+    assert any(not found for found in drawn)
+    pockets = [pocket for found in drawn for pocket in found]
+    assert len(pockets) >= 12
+    wider = 0
+    for border, fluid in zip(pockets[::2], pockets[1::2], strict=True):
+        assert (border.solid_tissue, fluid.solid_tissue) == (Tissue.OEDEMA, Tissue.CSF)
+        assert border.box == fluid.box
+        for pocket in (border, fluid):
+            assert pocket.kind == "pocket"
+            assert not pocket.body.any()
+            assert not pocket.oedema[~np.isin(tissue[pocket.box], BRAIN)].any()
+        wider += bool(border.oedema.sum() > 1.2 * fluid.oedema.sum())
+    assert wider > len(pockets) / 4
+
+
+def test_the_randomised_site_has_pale_and_shallow_lesions_and_the_others_do_not(tissue: np.ndarray) -> None:
+    """Contrast below what sites A and B clip at, and bodies that end at the brain's surface."""
+    grid = scene_grid()
+    tissue = tissue.copy()
+    tissue[tissue == Tissue.GREY] = Tissue.WHITE
+    tissue[tissue == Tissue.CSF] = Tissue.GREY
+    inside = np.isin(tissue, INTRACRANIAL)[::2, ::2, ::2]
+    depth = ndimage.distance_transform_edt(inside, sampling=[2 * mm for mm in grid.spacing_mm_xyz[::-1]])
+    pale, shallow = {}, {}
+    for site in (Site.A, Site.RANDOMISED):
+        found = [
+            lesion
+            for seed in range(6)
+            for lesion in draw_lesions(tissue.copy(), grid, np.random.default_rng(seed), site, count=8)
+        ]
+        pale[site] = min(float(np.median(lesion.gd_mm)) for lesion in found)
+        reach = [np.cbrt(lesion.body.sum() * grid.voxel_volume_mm3 * 3 / (4 * np.pi)) for lesion in found]
+        at = [depth[tuple(round(c / 2) for c in lesion.centre_zyx)] for lesion in found]
+        shallow[site] = sum(bool(d < 0.6 * mm) for d, mm in zip(at, reach, strict=True))
+    assert pale[Site.A] > 0.078 > pale[Site.RANDOMISED]
+    assert shallow[Site.A] == 0
+    assert shallow[Site.RANDOMISED] > 0

@@ -1,11 +1,13 @@
 """The signal equations give the contrasts that the physics' sanity table asks for, at 3 T relative to white matter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from training.cohort.protocol import bravo_pulse, cube_pulse, flair_pulse
 from training.cohort.signal import Contrast, Pulse, signal
-from training.cohort.tissues import Tissue, tissue_table, with_gadolinium, with_thick_necrosis
+from training.cohort.tissues import Tissue, tissue_table, with_gadolinium, with_own_fluids
 
 _ROWS = ("grey", "fluid", "before", "0.1 mM", "0.3 mM", "0.8 mM", "blood 0.6", "blood 1.0")
 
@@ -76,17 +78,35 @@ def test_spoiled_gradient_echo_is_the_ernst_formula() -> None:
 
 @pytest.mark.parametrize(("field_t", "dark"), [(1.5, 1.05), (3.0, 0.95)])
 def test_necrosis_is_bright_in_the_flair_of_some_heads_and_not_in_that_of_others(field_t: float, dark: float) -> None:
-    """As in real ones; no other tissue changes, and before contrast T1 shows it darker than white matter throughout."""
+    """As in real ones, and before contrast T1 shows it darker than white matter throughout."""
     rng = np.random.default_rng(1)
     table = tissue_table(field_t)
     flair, bravo = [], []
     for _ in range(80):
-        own = with_thick_necrosis(table, rng)
-        others = np.arange(len(Tissue)) != Tissue.NECROSIS
-        assert np.array_equal(own.t1_ms[others], table.t1_ms[others])
+        own = with_own_fluids(table, rng)
         for pulse, found in ((flair_pulse(5500, field_t), flair), (bravo_pulse(field_t), bravo)):
             seen = signal(pulse, own.t1_ms, own.t2_ms, own.pd)
             found.append(seen[Tissue.NECROSIS] / seen[Tissue.WHITE])
     assert np.percentile(flair, 15) < dark
     assert np.percentile(flair, 85) > 1.4
     assert max(bravo) < 1
+
+
+def test_the_oedema_of_a_wet_head_is_twice_as_bright_as_the_brain_at_a_long_echo_time() -> None:
+    """As in real FLAIR, where 1.8 is met; a dry one is hardly brighter. No tissue but oedema and necrosis changes."""
+    rng = np.random.default_rng(1)
+    table = tissue_table(3.0)
+    short = replace(flair_pulse(9000, 3.0), te_ms=40.0)
+    long = replace(short, te_ms=150.0)
+    seen: dict[float, list[float]] = {40.0: [], 150.0: []}
+    for _ in range(80):
+        own = with_own_fluids(table, rng)
+        others = ~np.isin(np.arange(len(Tissue)), (Tissue.NECROSIS, Tissue.OEDEMA))
+        for before, after in ((table.t1_ms, own.t1_ms), (table.t2_ms, own.t2_ms), (table.pd, own.pd)):
+            assert np.array_equal(after[others], before[others])
+        for pulse in (short, long):
+            image = signal(pulse, own.t1_ms, own.t2_ms, own.pd)
+            seen[pulse.te_ms].append(float(image[Tissue.OEDEMA] / image[[Tissue.WHITE, Tissue.GREY]].mean()))
+    assert max(seen[150.0]) > 1.8
+    assert min(seen[40.0]) < 1.25
+    assert np.median(seen[150.0]) > np.median(seen[40.0]) + 0.3
