@@ -21,6 +21,11 @@ def enrol(given: argparse.Namespace) -> tuple[dict[str, Patient], Split]:
 
     Those of --validate-on are called FOLDER/NAME. Raises `TrainingError` where patients or split cannot be used.
     """
+    if given.validate_on and (given.train_site or given.test):
+        raise TrainingError(
+            "with --validate-on all of --data trains: leave out --train-site and --test, which divide --data, or leave "
+            "out --validate-on"
+        )
     folders = {folder.name: folder for data in given.data for folder in patient_folders(data)}
     count = sum(len(patient_folders(data)) for data in given.data)
     if count != len(folders):

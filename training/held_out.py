@@ -16,16 +16,20 @@ from training.prepare import Source, open_source
 def open_held_out(folder: Path, run: Path, part: str) -> Source:
     """The patients of a folder. Of those that `run` knows from its --data only the `part` (validation or test).
 
-    All are taken where `run` holds no split.json. Raises `CaseError` where the folder holds no patient, and
+    Those of its --validate-on chose the weights, and so are not taken for the test. All are taken where `run` holds no split.json. Raises `CaseError` where the folder holds no patient, and
     `TrainingError` where none of them was kept.
     """
     source = open_source("cache", folder)
     split = _read(run / "split.json")
     known = {path.resolve() for data in _data(split, folder, source) for path in patient_folders(data)}
+    chose = {path.resolve() for place in _validating(split, part) for path in patient_folders(place)}
+    fresh = [index for index, name in enumerate(source.names) if (folder / name).resolve() not in chose]
+    if not fresh:
+        raise TrainingError(f"{folder}: {run} validated on these patients (--validate-on): give others for the test")
     kept = [
         index
-        for index, name in enumerate(source.names)
-        if (folder / name).resolve() not in known or (folder / name).resolve().name in split[part]
+        for index, place in ((index, (folder / source.names[index]).resolve()) for index in fresh)
+        if place not in known or place.name in split[part]
     ]
     if not kept:
         raise TrainingError(
@@ -33,6 +37,11 @@ def open_held_out(folder: Path, run: Path, part: str) -> Source:
             f"--{part} .2"
         )
     return Source(names=tuple(source.names[index] for index in kept), get=lambda index: source.get(kept[index]))
+
+
+def _validating(split: dict[str, Any], part: str) -> list[Path]:
+    """The folders of --validate-on, where what they chose is to be tested."""
+    return [Path(place) for place in split.get("validate_on", []) if part == "test" and Path(place).is_dir()]
 
 
 def _data(split: dict[str, Any], folder: Path, source: Source) -> list[Path]:
@@ -50,6 +59,7 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     try:
         split: dict[str, Any] = json.loads(path.read_text())
-        return {"data": split.get("data", []), **{name: list(split[name]) for name in ("train", "validation", "test")}}
+        places = {name: split.get(name, []) for name in ("data", "validate_on")}
+        return {**places, **{name: list(split[name]) for name in ("train", "validation", "test")}}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TrainingError(f"{path} is no split (JSON with the lists train, validation and test)") from error

@@ -92,7 +92,20 @@ class Source:
 
 
 def open_source(kind: str, root: Path, choice: challenge.SlotChoice | None = None) -> Source:
-    """A data set by its layout (one of `KINDS`). Raises `CaseError` where nothing of it lies at `root`."""
+    """A data set by its layout (one of `KINDS`).
+
+    Raises `CaseError` where nothing of it lies at `root`, or two patients there have one name.
+    """
+    source = _open(kind, root, choice)
+    if twice := sorted(name for name, count in Counter(source.names).items() if count > 1):
+        raise CaseError(
+            f"{root}: two patients are called {', '.join(twice[:5])}, and the results of one would overwrite the "
+            "other's: give their folders one by one, or rename one"
+        )
+    return source
+
+
+def _open(kind: str, root: Path, choice: challenge.SlotChoice | None) -> Source:
     wanted = choice or challenge.SlotChoice()
     if kind == "cache":
         folders = sorted(path.parent for path in root.glob("*/stack.npy"))

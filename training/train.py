@@ -88,8 +88,9 @@ def run(given: argparse.Namespace) -> None:
         torch.distributed.barrier()  # all have read the folder before the first writes to it
     if place.first:
         (given.out / "configuration.json").write_text(to_json(configuration))
-        folders = [str(data.resolve()) for data in given.data]
-        (given.out / "split.json").write_text(json.dumps({**asdict(chosen), "data": folders}, indent=1) + "\n")
+        places = {"data": given.data, "validate_on": given.validate_on}
+        folders = {name: [str(place.resolve()) for place in found] for name, found in places.items()}
+        (given.out / "split.json").write_text(json.dumps({**asdict(chosen), **folders}, indent=1) + "\n")
         print("".join(f"{note}\n" for note in notes), end="")  # noqa: T201
     learner = Learner(configuration, place.device, parallel=place.count > 1)
     best = {"score": -1.0, "epoch": 0.0}

@@ -95,6 +95,21 @@ def test_a_folder_of_which_all_patients_trained_is_refused(trained, capsys):
     assert "trained on these patients and kept none for the test: give others, or train" in capsys.readouterr().err
 
 
+def test_patients_that_chose_the_weights_give_thresholds_and_no_metrics(trained, capsys):
+    """Those of --validate-on, by any way to them."""
+    chosen = {"data": [str(trained / "elsewhere")], "validate_on": [str(trained / "val")], "test": []}
+    write_split(trained, chosen)
+    write_patient(trained / "val", 1, slices=3, absent=(0, 1, 2))
+    (trained / "link").symlink_to(trained / "val")
+    (trained / "mixed").mkdir()
+    (trained / "mixed" / "a").symlink_to(trained / "val" / "0001")
+    (trained / "mixed" / "b").symlink_to(trained / "patients" / "0004")
+    assert exported(trained, validation="val", test="mixed") == ("pooled on 1 validation patients", ["mixed/b"])
+    options = ["--validation", str(trained / "val"), "--test", str(trained / "link"), "--version", "1"]
+    assert main([str(trained / "run"), *options, "--out", str(trained / "out2")]) == 2
+    assert "validated on these patients (--validate-on): give others for the test" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"train": []}'])
 def test_a_broken_split_is_one_plain_line(trained, capsys, text):
     (trained / "run" / "split.json").write_text(text)

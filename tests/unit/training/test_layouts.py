@@ -148,3 +148,17 @@ def test_a_set_without_a_sequence_trains_with_it_always_dropped(tmp_path: Path) 
     assert not any(one[:, 0].any() for one in filled)
     assert all(any(bool(one[:, slot].any()) for one in filled) for slot in (1, 2, 3))
     assert all(one.any(1).all() for one in filled)
+
+
+@pytest.mark.parametrize("layout", ["brainmetshare", "brats"])
+def test_two_patients_of_one_name_are_refused_and_neither_overwrites_the_other(
+    layout: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for site in ("first", "second"):
+        folder = tmp_path / "set" / site / "Mets_001"
+        nifti(folder / ("bravo.nii.gz" if layout == "brainmetshare" else "Mets_001-t1c.nii.gz"))
+    assert main(["--cases", layout, str(tmp_path / "set"), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "two patients are called Mets_001" in said
+    assert "rename one" in said
+    assert list((tmp_path / "out").iterdir()) == []

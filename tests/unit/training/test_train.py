@@ -65,7 +65,7 @@ def test_the_command_line_trains_and_goes_on(data, tmp_path, capsys):
     assert all(f"{name} {score:.3f}" in said for name, score in dice.items())
     assert card.configuration["crop_px"] == 32
     chosen = json.loads((tmp_path / "run" / "split.json").read_text())
-    assert set(chosen) == {"train", "validation", "test", "data"}
+    assert set(chosen) == {"train", "validation", "test", "data", "validate_on"}
     assert chosen["data"] == [str(data.resolve())]
     before = (tmp_path / "run" / "state.pt").stat().st_mtime_ns
     assert main([*run, "--steps", "2"]) == 0
@@ -104,6 +104,7 @@ def test_another_folder_may_validate(data, others, tmp_path, capsys):
     assert main(run) == 0
     chosen = json.loads((tmp_path / "split.json").read_text())
     assert (chosen["train"], chosen["validation"]) == (["0001", "0002"], ["val/0003"])
+    assert (chosen["data"], chosen["validate_on"]) == ([str(data)], [str(others)])
     assert main(["--data", str(data), "--out", str(tmp_path), *SMALL]) == 2
     assert "--validate-on" in capsys.readouterr().err
 
@@ -137,6 +138,13 @@ def test_folders_that_cannot_validate_are_one_plain_line(data, others, tmp_path,
         said = capsys.readouterr().err
         assert words in said
         assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("options", [["--train-site", "a"], ["--test", ".2"]])
+def test_options_that_divide_the_data_are_refused_where_others_validate(data, others, tmp_path, capsys, options):
+    run = ["--data", str(data), "--validate-on", str(others), *options, "--out", str(tmp_path / "run"), *SMALL]
+    assert main(run) == 2
+    assert "with --validate-on all of --data trains: leave out --train-site and --test" in capsys.readouterr().err
 
 
 def test_the_exams_of_a_person_train_or_validate_together(tmp_path, monkeypatch):
