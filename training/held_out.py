@@ -16,8 +16,8 @@ from training.prepare import Source, open_source
 def open_held_out(folder: Path, run: Path, part: str) -> Source:
     """The patients of a folder. Of those that `run` knows from its --data only the `part` (validation or test).
 
-    Those of its --validate-on chose the weights, and so are not taken for the test. All are taken where `run` holds no split.json. Raises `CaseError` where the folder holds no patient, and
-    `TrainingError` where none of them was kept.
+    Those of its --validate-on chose the weights, and so are not taken for the test. All are taken where `run` holds no
+    split.json. Raises `CaseError` where the folder holds no patient, and `TrainingError` where none of them was kept.
     """
     source = open_source("cache", folder)
     split = _read(run / "split.json")
