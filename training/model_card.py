@@ -20,6 +20,9 @@ COLUMNS = (
 )
 """Of the table: name in the card, heading, form."""
 MIRRORED = " It answers with the mean over the stack and its left-right mirror image."
+DIFFERENT_PATIENTS = (
+    "Rows of different numbers of patients are not to be compared: each is over those who have all of its sequences."
+)
 LIMITS = (
     "Trained on synthetic patients unless the sources above say otherwise; what it does on real metastases is unknown.",
     "Expects brain MRI of adults on the model's grid (axial, 0.9375 mm, 1 mm apart), which the worker makes.",
@@ -41,9 +44,10 @@ def model_card(card: Card) -> str:
         f"Thresholds: {card.threshold_rule}. Metrics are those of the paper, measured on the test patients; a subset "
         "without numbers was not measured.",
         _table(card),
+        *((DIFFERENT_PATIENTS,) if _different_patients(card) else ()),
         "## Limits",
         *(f"- {sentence}" for sentence in LIMITS),
-        "Written by `python -m training.export` from card.json; all settings of the training stand there.",
+        "Written by `python -m training.export` from card.json; the settings of its last training run stand there.",
     ]
     return _joined(parts)
 
@@ -56,6 +60,10 @@ def _table(card: Card) -> str:
         cells = [_cell(card.expected.get(name, {}), key, form) for key, _, form in COLUMNS]
         lines.append(f"| {name} | {card.thresholds[name]:.3f} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _different_patients(card: Card) -> bool:
+    return len({metrics.get("patients") for metrics in card.expected.values()}) > 1
 
 
 def _cell(metrics: Mapping[str, float], key: str, form: str) -> str:

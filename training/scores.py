@@ -32,6 +32,8 @@ HIGHEST_POOLED = 0.9
 lies t - 1/2 voxels further in: at .9 already .4 voxels, a good part of a lesion of 3 mm."""
 DICE_GIVEN_UP = 0.01
 """Differences of the mean Dice over a few patients below this say nothing."""
+TELLS_SOMETHING = 0.1
+"""Mean Dice below which a subset of sequences does not show lesions: what it calls is chance."""
 SIZE_CLASSES_MM = ((0.0, 3.0), (3.0, 6.0), (6.0, 10.0), (10.0, float("inf")))
 """Classes of equivalent-sphere diameter for the sensitivity by lesion size."""
 
@@ -89,11 +91,14 @@ def pooled_thresholds(rocs: Mapping[str, Sequence[Roc]]) -> dict[str, float]:
     On the few patients that set a threshold the mean Dice of one subset is flat over most probabilities, and where its
     maximum lies there is chance; over all subsets together it is not. The common threshold is the highest up to
     `HIGHEST_POOLED` that costs the mean Dice over the subsets no more than `DICE_GIVEN_UP`: what Dice does not tell
-    apart, false objects do, and a scanner that the network has not met makes more of them.
+    apart, false objects do, and a scanner that the network has not met makes more of them. A subset that never comes to
+    `TELLS_SOMETHING` (pre-Gd T1 alone) takes it as it is: its own best would call chance.
     """
     dice = {name: _mean_dice(found) for name, found in rocs.items()}
     common = min(int(_good(np.mean(list(dice.values()), axis=0))[-1]), int(np.rint(_places(np.array(HIGHEST_POOLED)))))
-    allowed = {name: _good(curve) for name, curve in dice.items()}
+    allowed = {
+        name: _good(curve) if curve.max() >= TELLS_SOMETHING else np.array([common]) for name, curve in dice.items()
+    }
     return {name: _probability(bins[np.argmin(np.abs(bins - common))]) for name, bins in allowed.items()}
 
 

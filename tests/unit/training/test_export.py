@@ -1,6 +1,7 @@
 """Export: thresholds from validation patients, expected metrics from test patients, a card that says so."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -159,3 +160,12 @@ def test_no_weights_is_one_plain_line(tmp_path, capsys):
 @pytest.mark.parametrize("mirror", [True, False])
 def test_the_card_says_whether_the_mirror_image_answers_too(mirror):
     assert ("mean over the stack and its left-right mirror image" in model_card(random_card(mirror=mirror))) is mirror
+
+
+@pytest.mark.parametrize(("patients", "said"), [((20.0, 20.0), False), ((10.0, 20.0), True)])
+def test_the_card_says_which_rows_are_not_to_be_compared(patients, said):
+    """Subsets with BRAVO may be of fewer people than those without."""
+    names = ("BRAVO+PRE_CUBE+POST_CUBE", "PRE_CUBE+POST_CUBE")
+    expected = {name: {"dice": 0.5, "patients": count} for name, count in zip(names, patients, strict=True)}
+    text = model_card(replace(random_card(), expected=expected))
+    assert ("Rows of different numbers of patients are not to be compared" in text) is said

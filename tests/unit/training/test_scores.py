@@ -158,6 +158,20 @@ def test_a_flat_curve_takes_the_common_threshold_and_a_sharp_one_keeps_its_own()
         assert dice >= 1 - DICE_GIVEN_UP, name
 
 
+def test_a_subset_that_shows_nothing_takes_the_common_threshold_and_not_its_own_best() -> None:
+    """Pre-Gd T1 alone: its curve is highest where it calls hundreds of voxels by chance."""
+    truth = np.zeros((10, 50, 50), dtype=bool)
+    truth[5, 20:30, 20:30] = True
+    rng = np.random.default_rng(0)
+    seeing = np.where(truth, 0.95, 0.05).astype(np.float32)
+    blind = (0.01 * rng.random(truth.shape)).astype(np.float32)
+    rocs = {name: [roc(found, truth, np.ones_like(truth))] for name, found in (("seeing", seeing), ("blind", blind))}
+    assert dice_threshold(rocs["blind"]) < 0.01
+    found = pooled_thresholds(rocs)
+    assert found["blind"] == pytest.approx(found["seeing"])
+    assert found["blind"] > 0.8
+
+
 def test_of_thresholds_that_are_as_good_the_highest_is_taken() -> None:
     """A faint border of 8 voxels costs Dice less than it can tell; a false object of 4 goes with it."""
     truth = np.zeros((1, 80, 80), dtype=bool)
