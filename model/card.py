@@ -5,6 +5,7 @@ are keyed by `model.subsets.subset_name`. Knows no tensors and no DICOM.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -17,6 +18,7 @@ from model.subsets import all_subsets, subset_name
 
 CARD_FORM = 1
 RESEARCH_USE_ONLY = "Research use only. Not a medical device; not for diagnosis or treatment."
+_SUBSETS = frozenset(subset_name(flags) for flags in all_subsets())
 
 
 class CardError(ValueError):
@@ -56,15 +58,38 @@ class Card:
     statement: str = RESEARCH_USE_ONLY
 
     def __post_init__(self) -> None:
-        wanted = {subset_name(flags) for flags in all_subsets()}
-        if set(self.thresholds) != wanted:
-            raise CardError("thresholds: one for each of the 15 subsets is needed, by names like BRAVO+FLAIR")
-        if not all(0 < value < 1 for value in self.thresholds.values()):
-            raise CardError("thresholds: each lies between 0 and 1")
-        if not set(self.expected) <= wanted:
-            raise CardError("expected: keys are names of subsets like BRAVO+FLAIR")
-        if not self.sequences or not set(self.sequences) <= set(SEQUENCES):
-            raise CardError(f"sequences: some of {', '.join(SEQUENCES)}")
+        for name in ("name", "version", "architecture", "weights_sha256", "threshold_rule"):
+            if not isinstance(getattr(self, name), str):
+                raise CardError(f"{name}: a text is needed")
+        if not isinstance(self.mirror, bool):
+            raise CardError("mirror: true or false is needed")
+        if not isinstance(self.configuration, Mapping):
+            raise CardError("configuration: names and values are needed")
+        if not self.sequences or len(set(self.sequences)) < len(self.sequences) or set(self.sequences) - set(SEQUENCES):
+            raise CardError(f"sequences: some of {', '.join(SEQUENCES)}, each once")
+        if self.statement != RESEARCH_USE_ONLY:
+            raise CardError(f"statement: these weights are for no other use than {RESEARCH_USE_ONLY!r}")
+        _check_thresholds(self.thresholds)
+        _check_expected(self.expected)
+
+
+def _check_thresholds(thresholds: object) -> None:
+    if not isinstance(thresholds, Mapping) or set(thresholds) != _SUBSETS:
+        raise CardError("thresholds: one for each of the 15 subsets is needed, by names like BRAVO+FLAIR")
+    if not all(_is_number(value) and 0 < value < 1 for value in thresholds.values()):
+        raise CardError("thresholds: each is a number between 0 and 1")
+
+
+def _check_expected(expected: object) -> None:
+    if not isinstance(expected, Mapping) or not set(expected) <= _SUBSETS:
+        raise CardError("expected: keys are names of subsets like BRAVO+FLAIR")
+    for subset, metrics in expected.items():
+        if not isinstance(metrics, Mapping) or not all(_is_number(value) for value in metrics.values()):
+            raise CardError(f"expected: {subset} has names of metrics, each with a finite number")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
 
 
 def to_json(card: Card) -> str:
@@ -78,6 +103,8 @@ def from_json(text: str | bytes) -> Card:
         raw = json.loads(text)
     except ValueError as error:
         raise CardError(f"it is no JSON: {error}") from error
+    except RecursionError as error:
+        raise CardError("it is no card: its brackets are nested too deeply") from error
     if not isinstance(raw, dict) or raw.get("form") != CARD_FORM:
         raise CardError(f"its form is not {CARD_FORM}, the one of this release")
     unknown = sorted(set(raw) - {f.name for f in fields(Card)})
@@ -85,8 +112,15 @@ def from_json(text: str | bytes) -> Card:
         raise CardError(f"unknown field {', '.join(unknown)}")
     try:
         law, scale = SubsetLaw(raw.pop("subset_law")), Normalisation(**raw.pop("normalisation"))
-        sequences, data = tuple(raw.pop("sequences")), tuple(raw.pop("data"))
+        sequences, data = _texts(raw, "sequences"), _texts(raw, "data")
         edge = EdgeRule(raw.pop("edge_rule", EdgeRule.ZEROS))
         return Card(subset_law=law, normalisation=scale, sequences=sequences, edge_rule=edge, data=data, **raw)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise CardError(str(error)) from error
+
+
+def _texts(raw: dict[str, Any], name: str) -> tuple[str, ...]:
+    found = raw.pop(name)
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise CardError(f"{name}: a list of texts is needed")
+    return tuple(found)

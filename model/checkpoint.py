@@ -4,14 +4,18 @@ Written by training/export, read by worker/inference and training/evaluate. Know
 on loading (safetensors, JSON).
 """
 
+import contextlib
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import nn
+from torch import Tensor, nn
 
 from model.card import Card, CardError, from_json, to_json
 from model.channels import SLICES
@@ -38,34 +42,88 @@ class Checkpoint:
 
 
 def save(folder: Path, network: nn.Module, card: Card) -> Card:
-    """Write weights and card into `folder`, and give the card with the digest of the weights in it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write weights and card into `folder`, and give the card with the digest of the weights in it.
+
+    Both are whole before either takes its place: where the disk is full, what lay there stays. Raises `CheckpointError`
+    where they cannot be written.
+    """
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     content = save_tensors(tensors)
     signed = replace(card, weights_sha256=hashlib.sha256(content).hexdigest())
-    (folder / WEIGHTS_FILE).write_bytes(content)
-    (folder / CARD_FILE).write_text(to_json(signed), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder, {WEIGHTS_FILE: content, CARD_FILE: to_json(signed).encode()})
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder} cannot be written ({error.strerror}): make room there, or give another folder"
+        ) from error
     return signed
 
 
 def verify(folder: Path) -> None:
-    """Tell whether a folder holds whole, unaltered weights, without building the network. Raises `CheckpointError`."""
-    _read_verified(folder)
+    """Tell whether `load` would take a folder, in less time and memory. Raises `CheckpointError`.
+
+    Safe before a fork: the network is built without numbers (torch's meta device), and no pool of threads is begun.
+    """
+    card, _, content, _ = _read_verified(folder)
+    _network(folder, card, content, torch.device("meta"))
 
 
 def load(folder: Path) -> Checkpoint:
     """Read a folder of weights. Raises `CheckpointError` for anything but a whole, unaltered set of this form."""
     card, card_text, content, digest = _read_verified(folder)
+    network = _network(folder, card, content, torch.device("cpu"))
+    combined = hashlib.sha256(digest.encode() + card_text).hexdigest()
+    return Checkpoint(network=network.eval(), card=card, digest=combined)
+
+
+def _network(folder: Path, card: Card, content: bytes, device: torch.device) -> nn.Module:
+    """The network of a card with the tensors in it; on the meta device they are attached, not copied."""
     try:
-        network = build(card.architecture, SLICES * len(card.sequences))
-        network.load_state_dict(load_tensors(content))
-    except (SafetensorError, ValueError, RuntimeError) as error:
+        with device:
+            network = build(card.architecture, SLICES * len(card.sequences))
+        tensors = load_tensors(content)
+        _check_values(folder / WEIGHTS_FILE, tensors, network.state_dict())
+        network.load_state_dict(tensors, assign=device.type == "meta")
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{folder} does not hold a network of this release ({card.architecture}): {error}; "
             "export it again with `python -m training.export`"
         ) from error
-    combined = hashlib.sha256(digest.encode() + card_text).hexdigest()
-    return Checkpoint(network=network.eval(), card=card, digest=combined)
+    return network
+
+
+def _check_values(path: Path, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Refuse another type of numbers, and what is no number: a ReLU would turn it into a silent zero.
+
+    By numpy: torch would begin its pool of threads, which does not outlive a fork.
+    """
+    for name in (name for name in own if name in tensors):
+        tensor = tensors[name]
+        if tensor.dtype != own[name].dtype:
+            theirs, ours = (str(one.dtype).removeprefix("torch.") for one in (tensor, own[name]))
+            raise CheckpointError(
+                f"{path}: {name} is {theirs} and the network computes in {ours}; save and export the network in {ours}"
+            )
+        if tensor.is_floating_point() and not np.isfinite(tensor.numpy()).all():
+            raise CheckpointError(
+                f"{path}: {name} holds values that are not finite, which could hide every lesion; "
+                "export an earlier state of the training, or train again"
+            )
+
+
+def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write all files beside their places, then move each into its own. Raises OSError, and leaves no draft."""
+    drafts = {name: folder / f"{name}.new" for name in files}
+    try:
+        for name, content in files.items():
+            drafts[name].write_bytes(content)
+        for name, draft in drafts.items():
+            draft.replace(folder / name)
+    finally:
+        for draft in drafts.values():
+            with contextlib.suppress(OSError):
+                draft.unlink()
 
 
 def _read_verified(folder: Path) -> tuple[Card, bytes, bytes, str]:

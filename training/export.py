@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         run(given)
-    except (CheckpointError, CaseError, WorkerError, TrainingError) as error:
+    except (CheckpointError, CaseError, WorkerError, TrainingError, OSError) as error:
         print(f"training.export: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0

@@ -12,7 +12,7 @@ _OURS = ("worker", "model", "dicom_node")
 
 
 def main() -> int:
-    """Parse, check, serve. Exit code 2 with one plain line where the configuration or the weights are unusable."""
+    """Parse, check, serve. Exit code 2 with one plain line where configuration, weights or device are unusable."""
     parser = argparse.ArgumentParser(
         prog="quartet worker",
         description="Take jobs from the broker and run them: registration, inference, SEG and SR.",
@@ -21,17 +21,16 @@ def main() -> int:
     parser.add_argument(
         "--config", type=Path, required=True, help="quartet.toml; [worker], [storage], [broker] and [logs] are read"
     )
-    parser.add_argument("--check", action="store_true", help="check configuration and weights, then exit")
+    parser.add_argument("--check", action="store_true", help="check configuration, weights and device, then exit")
     arguments = parser.parse_args()
     try:
         # Checking needs no broker: the embedded one runs only under `quartet serve`.
         environment = load(arguments.config, broker_url="redis://none" if arguments.check else None)
         logs.configure(environment.logs)
         from worker import tasks  # heavy: torch and friends only once the configuration holds
-        from worker.inference.predict import default_weights, verify_weights
 
         if arguments.check:
-            verify_weights(environment.worker.weights or default_weights())
+            tasks.check(environment)
             return 0
         tasks.serve(environment)
     except WorkerError as error:

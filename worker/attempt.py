@@ -8,7 +8,7 @@ runs a thread beats in the attempt folder, which is the lease.
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,8 +50,11 @@ class Stopwatch:
         return Progress(stage=self.now, fraction=self.fraction, seconds=dict(self.seconds))
 
 
-def run(doorbell: Doorbell, *, storage_root: Path, settings: WorkerSettings, predictor: Predictor) -> bool:
-    """Do what the doorbell asks, once. True where this call published the outcome; a doubled doorbell is harmless."""
+def run(doorbell: Doorbell, *, storage_root: Path, settings: WorkerSettings, load: Callable[[], Predictor]) -> bool:
+    """Do what the doorbell asks, once. True where this call published the outcome; a doubled doorbell is harmless.
+
+    `load` gives the model: a model that cannot be loaded is a failure of the attempt, with its reason.
+    """
     folder = JobFolder(storage_root, doorbell.job_id)
     if _is_taken(folder, doorbell.attempt, settings):
         log.info("A doubled doorbell: nothing to do.", extra={"job": doorbell.job_id, "attempt": doorbell.attempt})
@@ -59,7 +62,7 @@ def run(doorbell: Doorbell, *, storage_root: Path, settings: WorkerSettings, pre
     folder.begin(doorbell.attempt)
     watch = Stopwatch()
     with _beating(folder, doorbell.attempt, watch, settings.beat_s):
-        outcome = _outcome(folder, doorbell, settings, predictor, watch)
+        outcome = _outcome(folder, doorbell, settings, load, watch)
     if outcome.status is OutcomeStatus.FAILED:
         folder.fail(outcome)
         return False
@@ -74,9 +77,9 @@ def _is_taken(folder: JobFolder, attempt: int, settings: WorkerSettings) -> bool
 
 
 def _outcome(
-    folder: JobFolder, doorbell: Doorbell, settings: WorkerSettings, predictor: Predictor, watch: Stopwatch
+    folder: JobFolder, doorbell: Doorbell, settings: WorkerSettings, load: Callable[[], Predictor], watch: Stopwatch
 ) -> JobOutcome:
-    """Run the pipeline; every error becomes an outcome with its reason."""
+    """Load the model and run the pipeline; every error becomes an outcome with its reason."""
 
     def ended(status: OutcomeStatus, reason: str, retryable: bool = False) -> JobOutcome:
         log.log(
@@ -95,6 +98,8 @@ def _outcome(
 
     try:
         request = folder.read_request()
+        with watch.stage("load", 0.0):
+            predictor = load()
         return pipeline.run(request, doorbell.attempt, folder, settings, predictor, watch)
     except InputRefused as refusal:
         return ended(OutcomeStatus.REFUSED, str(refusal))

@@ -1,12 +1,14 @@
 """The Celery side of the worker: rings in, attempts out. Thin; attempt.py does the work.
 
 `serve(environment)` is the worker process. The model is loaded once in the child process (prefork, one child), where
-CUDA and thread pools may be touched; the parent only checks that the weights are whole, so that a worker with missing
-or altered weights refuses to start instead of failing every study.
+CUDA and thread pools may be touched; the parent only checks that it can be, so that a worker with weights or a device
+that it cannot use refuses to start instead of failing every study.
 """
 
 import logging
 import os
+import subprocess
+import sys
 from typing import Any
 
 from celery.signals import worker_process_init
@@ -14,10 +16,13 @@ from celery.signals import worker_process_init
 from dicom_node.contract.messages import QUEUE_NAME, TASK_NAME, Doorbell
 from worker import attempt
 from worker.app import make_app
+from worker.errors import WorkerError
 from worker.inference.predict import Predictor, default_weights, verify_weights
 from worker.settings import WorkerEnvironment
 
 log = logging.getLogger(__name__)
+
+_ASK_FOR_GPU = "import sys, torch; sys.exit(not torch.cuda.is_available())"
 
 
 class Bench:
@@ -42,7 +47,7 @@ class Bench:
             doorbell,
             storage_root=self.environment.storage_root,
             settings=self.environment.worker,
-            predictor=self.load(),
+            load=self.load,
         )
 
 
@@ -61,14 +66,30 @@ def make_worker_app(environment: WorkerEnvironment) -> Any:
 
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
     def load_model(**_: object) -> None:
-        bench.load()
+        try:
+            bench.load()
+        except WorkerError as error:  # each job tries again, and its study says why
+            log.error("The model cannot be loaded.", extra={"reason": str(error)})
 
     return app
 
 
+def check(environment: WorkerEnvironment) -> None:
+    """Raise `WeightsError` where the weights cannot be used, `WorkerError` where the device is not there.
+
+    Leaves the process fit for a fork, which CUDA does not outlive: another process looks for the GPU.
+    """
+    settings = environment.worker
+    verify_weights(settings.weights or default_weights())
+    if settings.device == "cuda":
+        asked = subprocess.run([sys.executable, "-c", _ASK_FOR_GPU], capture_output=True, check=False)
+        if asked.returncode:
+            raise WorkerError("worker.device is cuda, but no GPU answers: check nvidia-smi and the CUDA build of torch")
+
+
 def serve(environment: WorkerEnvironment) -> None:
-    """Run until SIGTERM. Raises `WeightsError` before the first job where the weights cannot be trusted."""
-    verify_weights(environment.worker.weights or default_weights())
+    """Run until SIGTERM. Raises `WorkerError` before the first job where weights or device cannot be used."""
+    check(environment)
     app = make_worker_app(environment)
     log.info("The worker waits for jobs.", extra={"pid": os.getpid()})
     app.worker_main(

@@ -1,5 +1,6 @@
 """A node that cannot be used as configured says why in one plain text and ends; it does not restart in circles."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -69,3 +70,17 @@ def test_weights_with_one_byte_altered_keep_the_whole_node_from_starting(tmp_pat
     content[len(content) // 2] ^= 1
     file.write_bytes(bytes(content))
     assert "weights.safetensors was altered: its SHA-256 is" in ended(node)
+
+
+def test_weights_of_another_network_keep_the_whole_node_from_starting(tmp_path: Path) -> None:
+    node = make_node(tmp_path)
+    card = tmp_path / "weights" / "card.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "architecture": "quartet_wide"}))
+    assert "does not hold a network of this release (quartet_wide)" in ended(node)
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_keeps_the_whole_node_from_starting(tmp_path: Path) -> None:
+    node = make_node(tmp_path)
+    node.environment = {"CUDA_VISIBLE_DEVICES": ""}
+    node.config.write_text(node.config.read_text().replace('device = "cpu"', 'device = "cuda"'))
+    assert "worker.device is cuda, but no GPU answers: check nvidia-smi" in ended(node)

@@ -13,6 +13,7 @@ from model.checkpoint import load
 from model.input_dropout import SubsetLaw
 from training.export import main, with_thresholds
 from training.model_card import model_card
+from training.out_folder import make
 
 
 def test_a_run_becomes_weights_with_thresholds_and_metrics(tmp_path):
@@ -169,3 +170,18 @@ def test_the_card_says_which_rows_are_not_to_be_compared(patients, said):
     expected = {name: {"dice": 0.5, "patients": count} for name, count in zip(names, patients, strict=True)}
     text = model_card(replace(random_card(), expected=expected))
     assert ("Rows of different numbers of patients are not to be compared" in text) is said
+
+
+@pytest.mark.parametrize(
+    "options", [["--out", "/proc/self"], ["--out", "out", "--test", "val", "--report", "/proc/self"]]
+)
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch, capsys, options):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--validation", "val", "--version", "1", *options]) == 2
+    said = capsys.readouterr().err
+    assert said == f"training.export: {options[-2]} /proc/self cannot be written: No such file or directory\n"
+
+
+def test_the_try_leaves_nothing_in_the_folder(tmp_path):
+    make(tmp_path / "new" / "out")
+    assert list((tmp_path / "new" / "out").iterdir()) == []

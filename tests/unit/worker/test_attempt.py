@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> JobFolder:
 def ring(folder: JobFolder, number: int = 1) -> bool:
     doorbell = Doorbell(job_id=JOB, attempt=number)
     predictor: Any = None
-    return attempt.run(doorbell, storage_root=folder.storage_root, settings=SETTINGS, predictor=predictor)
+    return attempt.run(doorbell, storage_root=folder.storage_root, settings=SETTINGS, load=lambda: predictor)
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, does: Callable[[], object]) -> None:

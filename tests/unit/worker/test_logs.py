@@ -37,7 +37,7 @@ def failed(folder: JobFolder, monkeypatch: pytest.MonkeyPatch, error: Exception)
         Doorbell(job_id=folder.job_id, attempt=1),
         storage_root=folder.path.parent.parent,
         settings=WorkerSettings(),
-        predictor=None,  # type: ignore[arg-type]
+        load=lambda: None,  # type: ignore[arg-type,return-value]
     )
 
 
