@@ -152,7 +152,7 @@ def by_itself(predictor: Predictor, patients: Source, present: Present, rule: st
 
 
 def write_report(out: Path, title: str, results: dict[str, SubsetResult]) -> None:
-    """table.md and evaluation.json of all subsets."""
+    """table.md and evaluation.json of all subsets. Raises `OSError` that names the file."""
     out.mkdir(parents=True, exist_ok=True)
     sizes = next(iter(results.values())).as_json()["by_size"] if results else {}
     lines = [
@@ -176,9 +176,21 @@ def write_report(out: Path, title: str, results: dict[str, SubsetResult]) -> Non
         if whole is not None:
             cells.append(_against(result, whole))
         lines.append("| " + " | ".join(cells) + " |")
-    (out / "table.md").write_text("\n".join([*lines, "", *_no_better(results), *_each(results)]) + "\n")
+    write_text(out / "table.md", "\n".join([*lines, "", *_no_better(results), *_each(results)]) + "\n")
     raw = {name: result.as_json() for name, result in results.items()}
-    (out / "evaluation.json").write_text(json.dumps({"title": title, "subsets": raw}, indent=1, allow_nan=False) + "\n")
+    whole_report = json.dumps({"title": title, "subsets": raw}, indent=1, allow_nan=False)
+    write_text(out / "evaluation.json", whole_report + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole, or leave it as it was. Raises `OSError` that names it."""
+    figures.write_whole(path, text.encode())
+
+
+def unusable(error: OSError, out: Path) -> str:
+    """What a command says of a file that could not be read or written, and what to do."""
+    reason = f"{error.filename or out} cannot be read or written ({error.strerror or error})"
+    return f"{reason}: make room there or mend its rights, and give the same line again"
 
 
 MOST_ROWS = 30
@@ -226,7 +238,7 @@ def _plain(values: dict[str, object]) -> dict[str, object]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line. Exit code 2 with one plain line where data or weights cannot be used."""
+    """Command line. Exit code 2 with one plain line where data, weights or the folder of the report cannot be used."""
     parser = argparse.ArgumentParser(
         prog="python -m training.evaluate",
         description="Evaluate weights as the paper does: per patient, by voxel and by lesion.",
@@ -251,6 +263,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run(given, Console())
     except (CaseError, TrainingError, WorkerError) as error:
         print(f"training.evaluate: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except OSError as error:
+        print(f"training.evaluate: {unusable(error, given.out)}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 

@@ -1,8 +1,11 @@
 """The paper's figures: mosaic of probability and TP/FP/FN (Fig. 1), ROC with 95 % band (Fig. 2), box plots (Fig. 3).
 
-Called by training/evaluate and training/reproduce. Each is written as PNG and PDF.
+Called by training/evaluate and training/reproduce. Each is written as PNG and PDF; one that cannot be drawn, as no
+patient has a lesion, is taken away, so that none of an earlier report stands beside a new table.
 """
 
+import contextlib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +28,8 @@ BOXES = (
     ("fp_10mm3", "False positives, 10 mm³"),
 )
 """The panels of Fig. 3."""
+MOSAIC, CURVES, BOX_PLOTS = "figure-1-mosaic", "figure-2-roc", "figure-3-boxes"
+_ENDINGS = ("png", "pdf")
 _CLASSES = ListedColormap(["#2ca02c", "#d62728", "#1f77b4"])
 """True positive, false positive, false negative."""
 
@@ -43,6 +48,7 @@ class MosaicRow:
 def write_mosaic(rows: Sequence[MosaicRow], out: Path) -> None:
     """Fig. 1: the slice, the probability from 0.5 to 1, and true positives, false positives and false negatives."""
     if not rows:
+        _take_away(out, MOSAIC)
         return
     figure = Figure(figsize=(9, 3 * len(rows)), layout="constrained", facecolor="black")
     axes = figure.subplots(len(rows), 3, squeeze=False)
@@ -61,25 +67,28 @@ def write_mosaic(rows: Sequence[MosaicRow], out: Path) -> None:
     bar.ax.xaxis.label.set_color("white")
     bar.ax.tick_params(colors="white")
     axes[0, 2].set_title("green TP, red FP, blue FN", color="white", fontsize=9)
-    _save(figure, out, "figure-1-mosaic")
+    _save(figure, out, MOSAIC)
 
 
 def write_curves(rocs: Mapping[str, Sequence[Roc]], out: Path) -> None:
     """Fig. 2: the mean ROC curve over the patients with its 95 % confidence band, a line for each network."""
+    defined = {name: [roc for roc in patients if roc.positives.sum()] for name, patients in rocs.items()}
+    if not any(defined.values()):
+        _take_away(out, CURVES)
+        return
     figure = Figure(figsize=(6, 5), layout="constrained")
     axis = figure.subplots()
-    for name, patients in rocs.items():
-        defined = [roc for roc in patients if roc.positives.sum()]
-        if not defined:
+    for name, patients in defined.items():
+        if not patients:
             continue
-        fpr, mean, low, high = mean_roc(defined)
-        auc = np.mean([roc.auc for roc in defined])
+        fpr, mean, low, high = mean_roc(patients)
+        auc = np.mean([roc.auc for roc in patients])
         (line,) = axis.plot(fpr, mean, label=f"{name}: AUC {auc:.3f}")
         axis.fill_between(fpr, low, high, alpha=0.25, color=line.get_color())
     axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle="--")
     axis.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1), ylim=(0, 1.01))
     axis.legend(loc="lower right", fontsize=7)
-    _save(figure, out, "figure-2-roc")
+    _save(figure, out, CURVES)
 
 
 def write_boxes(scores: Mapping[str, Sequence[PatientScores]], out: Path) -> None:
@@ -91,7 +100,7 @@ def write_boxes(scores: Mapping[str, Sequence[PatientScores]], out: Path) -> Non
         axis.boxplot(values, tick_labels=list(scores), showmeans=True, meanprops=marks)
         axis.set_title(title)
         axis.tick_params(axis="x", labelrotation=90 if len(scores) > 2 else 0, labelsize=7)
-    _save(figure, out, "figure-3-boxes")
+    _save(figure, out, BOX_PLOTS)
 
 
 def _defined(values: list[float]) -> list[float]:
@@ -99,6 +108,30 @@ def _defined(values: list[float]) -> list[float]:
 
 
 def _save(figure: Figure, out: Path, name: str) -> None:
+    """Write a figure. Drawn in memory: matplotlib's PDF writer meets a full disk with faults of its own."""
     out.mkdir(parents=True, exist_ok=True)
-    for ending in ("png", "pdf"):
-        figure.savefig(out / f"{name}.{ending}", dpi=110, facecolor=figure.get_facecolor())
+    for path in _files(out, name):
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format=path.suffix[1:], dpi=110, facecolor=figure.get_facecolor())
+        write_whole(path, drawn.getvalue())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file of a report, or leave it as it was. Raises `OSError` that names it: a full disk names none."""
+    draft = path.with_name(path.name + ".new")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def _take_away(out: Path, name: str) -> None:
+    for path in _files(out, name):
+        path.unlink(missing_ok=True)
+
+
+def _files(out: Path, name: str) -> list[Path]:
+    return [out / f"{name}.{ending}" for ending in _ENDINGS]

@@ -3,11 +3,13 @@
 Site A trains with four sequences; site B, which has no BRAVO, validates and tests. The ILD model is compared with the
 same network trained without dropout on the three sequences of site B (paper: DeepLab V3). Thresholds come from the
 validation patients by both rules of `RULE_NAMES`; the boxes and the mosaic show those by Dice. Each step is the command
-that a user has; one that is done already is not done again, and one that was done otherwise is refused.
+that a user has; one that is done already is not done again, and one that was done otherwise is refused. origin.json
+keeps where the patients lie and which report the networks began with, so that a later study can go on from this one.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,15 +20,19 @@ from rich.progress import track
 
 from model.card import Card
 from model.checkpoint import CheckpointError
+from model.network import ARCHITECTURES
 from model.subsets import all_subsets, subset_name
 from training import figures, out_folder
 from training.cases.case import CaseError
 from training.cohort.anatomy import anatomy_files
+from training.configuration import read, read_text
 from training.errors import TrainingError
-from training.evaluate import RULES, SubsetResult, by_itself, curves, mosaic_rows, write_report
+from training.evaluate import RULES, SubsetResult, by_itself, curves, mosaic_rows, unusable, write_report, write_text
+from training.patients import patient_folders
 from training.prepare import open_source
 from training.scores import SIZE_CLASSES_MM, PatientScores, size_class_name
 from training.statistics import sensitivity_by_size, table
+from training.step import STATE_FILE
 from worker.errors import WorkerError
 from worker.inference.predict import Predictor
 
@@ -34,12 +40,27 @@ WITHOUT_BRAVO = (False, True, True, True)
 """The sequences of site B."""
 ILD, COMPARATOR = "ILD", "without dropout"
 SIZES = [size_class_name(low, high) for low, high in SIZE_CLASSES_MM]
-
-
+PARTS = ("train", "validation", "test", "held-out")
+"""The folders of a cohort."""
+SHARES = ("train", "validation", "test")
+"""The folders of anatomy/: heads of the held-out patients are those of the test."""
+NETWORKS = ("comparator", "ild")
+"""The folders of runs/."""
+ORIGIN = "origin.json"
 SETTINGS = Path(__file__).parent / "study" / "settings.json"
 """Those of the study in training/study: milder random changes than training's, as both sites are synthetic; the Tversky
 loss of each crop; and as site B lacks BRAVO, dropout that takes it in half of the samples, the others in .15 and later
 in .05."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """What a report goes back to."""
+
+    cohort: Path
+    """Its patients; an earlier report may have them."""
+    start_from: Path | None
+    """The report whose networks its own began with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,9 +99,20 @@ VALIDATIONS = 4
 
 
 def run(study: Study, out: Path, anatomy: Path | None) -> None:
-    """The whole study into `out`: cohort/ (unless an earlier report has it), runs/, table.md, figures."""
-    out_folder.make(out)
-    cohort = _earlier_cohort(study.start_from) if study.start_from else _make_cohort(study, out, anatomy)
+    """The whole study into `out`: cohort/ (unless an earlier report has it), runs/, table.md, figures.
+
+    What can be refused is, before anything is made. Raises `TrainingError` for that and for a step that failed.
+    """
+    read(study.configuration)
+    cohort = earlier_cohort(study.start_from, out) if study.start_from else out / "cohort"
+    _require_same_start(out, study.start_from)
+    if study.start_from is None:
+        _require_same_heads(out, anatomy)
+    for folder in (out, out / "subsets"):
+        out_folder.make(folder)
+    write_origin(out, Origin(cohort=cohort, start_from=study.start_from))
+    if study.start_from is None:
+        _make_cohort(study, out, anatomy)
     predictors = networks(study, cohort, out)
     results = {name: _on_site_b(predictor, cohort) for name, predictor in predictors.items()}
     split = json.loads((out / "runs" / "ild" / "split.json").read_text())
@@ -95,7 +127,7 @@ def run(study: Study, out: Path, anatomy: Path | None) -> None:
     _all_subsets(predictors[ILD], cohort, out / "subsets")
 
 
-def _make_cohort(study: Study, out: Path, anatomy: Path | None) -> Path:
+def _make_cohort(study: Study, out: Path, anatomy: Path | None) -> None:
     cohort = out / "cohort"
     heads = share_heads(anatomy, out / "anatomy")
     wanted = {"validation": (study.validation, "B", 7001, "validation"), "train": (study.train, "A", 1, "train")}
@@ -104,21 +136,121 @@ def _make_cohort(study: Study, out: Path, anatomy: Path | None) -> Path:
         where = ["--anatomy", str(heads[share])] if heads else []
         size = ["--patients", str(patients), "--site", site, "--seed", str(seed)]
         _command("training.cohort", "cache", "--out", str(cohort / name), *size, *where)
+
+
+def earlier_cohort(report: Path, out: Path) -> Path:
+    """The patients of the report of --start-from. Raises `TrainingError` where it is `out`, or anything is missing."""
+    if report.resolve() == out.resolve():
+        raise TrainingError(f"--start-from {report} is --out itself, where nothing would go on: give another --out")
+    origin = read_origin(report)
+    cohort = origin.cohort if origin else report / "cohort"
+    if origin and not cohort.is_dir():
+        raise TrainingError(
+            f"--start-from {report}: its patients lay in {cohort}, which is gone: put it back, or write its new place "
+            f"into {report / ORIGIN}"
+        )
+    weights = [report / "runs" / name / "weights" for name in NETWORKS]
+    missing = [folder for folder in (cohort / part for part in PARTS) if not patient_folders(folder)]
+    missing += [folder for folder in weights if not folder.is_dir()]
+    if missing:
+        lacking = ", ".join(str(folder) for folder in missing)
+        raise TrainingError(f"--start-from {report}: no report of this command, or not a whole one: it lacks {lacking}")
     return cohort
 
 
-def _earlier_cohort(report: Path) -> Path:
-    cohort = report / "cohort"
-    if not cohort.is_dir() or not (report / "runs").is_dir():
-        raise TrainingError(f"--start-from {report}: no report of this command, as it lacks cohort/ or runs/")
-    return cohort
+def read_origin(report: Path) -> Origin | None:
+    """What a report goes back to; one without origin.json, of an earlier release, that has a cohort/ began anew.
+
+    None where neither is there. Raises `TrainingError` where origin.json cannot be read.
+    """
+    path, here = report / ORIGIN, report.resolve()
+    if not path.exists():
+        return Origin(cohort=report / "cohort", start_from=None) if (report / "cohort").is_dir() else None
+    text = read_text(path)
+    try:
+        told = json.loads(text)
+        began = told["start_from"]
+        return Origin(
+            cohort=(here / told["cohort"]).resolve(), start_from=None if began is None else (here / began).resolve()
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f'{path} is no JSON with the paths "cohort" and "start_from": mend it') from error
+
+
+def write_origin(out: Path, origin: Origin) -> None:
+    """Keep it in `out`, seen from there: reports that lie together can be moved together."""
+    places = {"cohort": origin.cohort, "start_from": origin.start_from}
+    seen = {name: os.path.relpath(place.resolve(), out.resolve()) if place else None for name, place in places.items()}
+    write_text(out / ORIGIN, json.dumps(seen, indent=1) + "\n")
+
+
+def _require_same_start(out: Path, start_from: Path | None) -> None:
+    """Refuse networks that stand in `out` and began otherwise than is asked for: training would go on with them."""
+    if not _networks_stand(out):
+        return
+    origin = read_origin(out)
+    if origin is None:
+        raise TrainingError(f"{out} holds networks, and no {ORIGIN} that says how they began: give another --out")
+    if origin.start_from != (start_from.resolve() if start_from else None):
+        began = f"with --start-from {origin.start_from}" if origin.start_from else "without --start-from"
+        raise TrainingError(
+            f"{out} holds networks that began {began} ({ORIGIN} there): ask for the same, or give another --out"
+        )
+
+
+def _require_same_heads(out: Path, anatomy: Path | None) -> None:
+    """Refuse heads that stand otherwise in `out`, where patients or networks have them: one that trained could test."""
+    wanted, standing = _divided(anatomy), _standing_heads(out / "anatomy")
+    same = bool(wanted) == bool(standing) and not _strange(standing, wanted)
+    if same or not (_networks_stand(out) or any(patient_folders(out / "cohort" / part) for part in PARTS)):
+        return
+    raise TrainingError(
+        f"{out} holds patients or networks of other heads, or of heads divided otherwise, than those of "
+        f"{f'--anatomy {anatomy}' if anatomy else 'a study without --anatomy'}: give the label maps of then, another "
+        f"--out, or remove anatomy/, cohort/ and runs/ there"
+    )
+
+
+def _networks_stand(out: Path) -> bool:
+    return any((out / "runs").glob(f"*/{STATE_FILE}"))
 
 
 def share_heads(anatomy: Path | None, out: Path) -> dict[str, Path]:
     """Divide the label maps of a folder into folders of links, so that no head both trains and tests: 70, 10, 20 %.
 
-    Empty without a folder: then all patients have nilearn's one head, deformed. `TrainingError` for fewer than three.
+    Links of another division are taken away: the cohort command refuses patients that were made by them. Empty without
+    a folder: then all patients have nilearn's one head, deformed. `TrainingError` for fewer than three.
     """
+    parts = _divided(anatomy)
+    targets = {path: path.resolve() for chosen in parts.values() for path in chosen}
+    for path in _strange(_standing_heads(out), parts):
+        if not path.is_symlink():
+            raise TrainingError(f"{path} is none of the links that this command makes there: move it away")
+        path.unlink()
+    for name, chosen in parts.items():
+        (out / name).mkdir(parents=True, exist_ok=True)
+        for path in chosen:
+            link = out / name / path.name
+            if link.is_symlink():
+                link.unlink()
+            if not link.exists():
+                link.symlink_to(targets[path])
+    return {name: out / name for name in parts}
+
+
+def _standing_heads(out: Path) -> list[Path]:
+    """What the shares of an earlier division hold."""
+    return sorted(path for share in SHARES for path in (out / share).glob("*.nii*"))
+
+
+def _strange(standing: Sequence[Path], wanted: Mapping[str, Sequence[Path]]) -> list[Path]:
+    """Those that stand in a share that is not, or no longer, theirs."""
+    names = {share: {path.name for path in chosen} for share, chosen in wanted.items()}
+    return [path for path in standing if path.name not in names.get(path.parent.name, set())]
+
+
+def _divided(anatomy: Path | None) -> dict[str, list[Path]]:
+    """The label maps by share; none without a folder."""
     files = anatomy_files(anatomy)
     if not files:
         return {}
@@ -127,13 +259,7 @@ def share_heads(anatomy: Path | None, out: Path) -> dict[str, Path]:
             f"{anatomy} holds {len(files)} label maps; three are the least, as test heads must not train"
         )
     first, second = min(round(0.7 * len(files)), len(files) - 2), min(round(0.8 * len(files)), len(files) - 1)
-    parts = {"train": files[:first], "validation": files[first:second], "test": files[second:]}
-    for name, chosen in parts.items():
-        (out / name).mkdir(parents=True, exist_ok=True)
-        for path in chosen:
-            (out / name / path.name).unlink(missing_ok=True)
-            (out / name / path.name).symlink_to(path.resolve())
-    return {name: out / name for name in parts}
+    return dict(zip(SHARES, (files[:first], files[first:second], files[second:]), strict=True))
 
 
 def networks(study: Study, cohort: Path, out: Path) -> dict[str, Predictor]:
@@ -205,9 +331,9 @@ def write(out: Path, done: str, results: Mapping[str, Mapping[str, SubsetResult]
         lines += [_found(name, scores) for name, scores in columns.items()]
     lines += ["", "![ROC](figure-2-roc.png) ![Boxes](figure-3-boxes.png) ![Mosaic](figure-1-mosaic.png)", ""]
     lines += ["All 15 subsets: [subsets/table.md](subsets/table.md)", ""]
-    (out / "table.md").write_text("\n".join(lines))
+    write_text(out / "table.md", "\n".join(lines))
     raw = {name: {rule: found.as_json() for rule, found in by_rule.items()} for name, by_rule in results.items()}
-    (out / "study.json").write_text(json.dumps(raw, indent=1, allow_nan=False) + "\n")
+    write_text(out / "study.json", json.dumps(raw, indent=1, allow_nan=False) + "\n")
 
 
 def _found(name: str, scores: Sequence[PatientScores]) -> str:
@@ -223,7 +349,9 @@ def _command(module: str, *arguments: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line. Exit code 1 where a step failed; the same line again goes on from there."""
+    """Command line. Exit code 1 where a step failed or is refused, 2 where a file cannot be read or written, or for an
+    option that is none; the same line again goes on from there.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m training.reproduce",
         description="The paper's study on synthetic patients: cohort, both networks, table 1 and figures.",
@@ -234,7 +362,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder of the report")
     parser.add_argument("--anatomy", type=Path, help="folder of label maps; without it nilearn's head")
     parser.add_argument("--steps", type=int, help=f"of each training; default {PAPER.steps}; small: {SMALL.steps}")
-    parser.add_argument("--architecture", help=f"default {PAPER.architecture}; small: {SMALL.architecture}")
+    parser.add_argument(
+        "--architecture", choices=ARCHITECTURES, help=f"default {PAPER.architecture}; small: {SMALL.architecture}"
+    )
     parser.add_argument(
         "--configuration", type=Path, default=SETTINGS, help="settings of both trainings (default: those of the study)"
     )
@@ -243,6 +373,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.steps is not None and given.steps < 1:
         parser.error(f"argument --steps: {given.steps} is no whole number above 0")
+    if given.start_from is not None and given.anatomy is not None:
+        parser.error("argument --anatomy: with --start-from its patients serve, and their heads; leave it out")
     size = SMALL if given.small else PAPER
     study = replace(
         size,
@@ -254,10 +386,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         run(study, given.out, given.anatomy)
+        print(f"\n{(given.out / 'table.md').read_text()}")  # noqa: T201
     except (CaseError, CheckpointError, TrainingError, WorkerError) as error:
         print(f"training.reproduce: a step failed ({error})", file=sys.stderr)  # noqa: T201
         return 1
-    print(f"\n{(given.out / 'table.md').read_text()}")  # noqa: T201
+    except OSError as error:
+        print(f"training.reproduce: {unusable(error, given.out)}", file=sys.stderr)  # noqa: T201
+        return 2
     return 0
 
 

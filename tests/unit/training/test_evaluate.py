@@ -13,7 +13,8 @@ from support.weights import random_weights
 from model.channels import SEQUENCES
 from model.input_dropout import SubsetLaw
 from model.subsets import all_subsets, subset_name
-from training.evaluate import SubsetResult, by_itself, calibrate, evaluate, main, write_report
+from training.evaluate import SubsetResult, by_itself, calibrate, evaluate, main, write_report, write_text
+from training.figures import BOX_PLOTS, CURVES, MOSAIC
 from training.prepare import open_source
 from training.scores import SIZE_CLASSES_MM, PatientScores, roc, score, size_class_name
 from training.statistics import mean_roc
@@ -172,6 +173,50 @@ def test_calibration_on_patients_without_a_lesion_is_refused(tmp_path, healthy, 
     assert main([*cases, "--calibrate", "cache", str(healthy), "--out", str(tmp_path / "report")]) == 2
     assert f"{healthy}: no patient has a lesion and the sequences: nothing can be calibrated" in capsys.readouterr().err
     assert not (tmp_path / "report" / "table.md").exists()
+
+
+def test_no_figure_of_an_earlier_report_stands_beside_a_new_table(tmp_path, healthy):
+    """Of a patient without a lesion there is neither mosaic nor curve."""
+    random_weights(tmp_path / "weights")
+    write_patient(tmp_path / "patients", 1, slices=4)
+    options = ["--weights", str(tmp_path / "weights"), "--out", str(tmp_path / "report")]
+    assert main(["--cases", "cache", str(tmp_path / "patients"), *options]) == 0
+    assert {path.stem for path in (tmp_path / "report").glob("figure*")} == {MOSAIC, CURVES, BOX_PLOTS}
+    assert main(["--cases", "cache", str(healthy), *options]) == 0
+    assert {path.stem for path in (tmp_path / "report").glob("figure*")} == {BOX_PLOTS}
+
+
+@pytest.mark.parametrize("name", ["table.md", "evaluation.json", "figure-3-boxes.pdf"])
+def test_a_full_disk_is_one_plain_line(tmp_path, capsys, name):
+    """It names the file, also where the system names none."""
+    random_weights(tmp_path / "weights")
+    write_patient(tmp_path / "patients", 1, slices=4)
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / f"{name}.new").symlink_to("/dev/full")
+    options = ["--weights", str(tmp_path / "weights"), "--out", str(tmp_path / "report")]
+    assert main(["--cases", "cache", str(tmp_path / "patients"), *options]) == 2
+    assert capsys.readouterr().err == (
+        f"training.evaluate: {tmp_path / 'report' / name} cannot be read or written (No space left on device): make "
+        "room there or mend its rights, and give the same line again\n"
+    )
+
+
+def test_a_file_is_written_whole_or_stays_as_it_was(tmp_path):
+    (tmp_path / "table.md").write_text("old")
+    (tmp_path / "table.md.new").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as raised:
+        write_text(tmp_path / "table.md", "new")
+    assert raised.value.filename == str(tmp_path / "table.md")
+    assert [path.name for path in tmp_path.iterdir()] == ["table.md"]
+    assert (tmp_path / "table.md").read_text() == "old"
+    write_text(tmp_path / "table.md", "new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys):
+    (tmp_path / "report").touch()
+    assert main(["--cases", "cache", str(tmp_path / "nowhere"), "--out", str(tmp_path / "report")]) == 2
+    assert capsys.readouterr().err == f"training.evaluate: --out {tmp_path / 'report'} cannot be made: File exists\n"
 
 
 def test_a_subset_that_cannot_be_calibrated_is_named(tmp_path, capsys):

@@ -1,16 +1,119 @@
-"""The study: a head that trains never tests."""
+"""The study: a head that trains never tests, and the table tells what was done."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.weights import random_card
+from support.patients import write_patient
+from support.weights import random_card, random_weights
 
+from model.channels import SEQUENCES
+from model.input_dropout import SubsetLaw
 from training import reproduce
+from training.cohort.patient import Options
+from training.cohort.protocol import Site
+from training.cohort.whole import is_whole
 from training.configuration import from_json
+from training.errors import TrainingError
 from training.reproduce import share_heads
+
+pytestmark = pytest.mark.timeout(600)
+"""On a busy machine."""
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """The commands that the study calls; here each makes at once what it would make in hours: small and random."""
+    calls = []
+
+    def command(module, *arguments):
+        calls.append((module, *arguments))
+        out = Path(_option(arguments, "--out"))
+        if module == "training.cohort" and not out.exists():
+            for seed in (1, 2):
+                write_patient(out, seed, slices=2, absent=(0,) * (out.name in ("validation", "test")))
+        if module == "training.train" and not (out / "state.pt").exists():
+            comparator = {"sequences": SEQUENCES[1:], "subset_law": SubsetLaw.NONE}
+            changes = comparator if "--without-dropout" in arguments else {}
+            random_weights(out / "weights", configuration={"steps": 120}, **changes)
+            (out / "split.json").write_text(json.dumps({"train": ["0001", "0002"], "validation": ["0001", "0002"]}))
+            (out / "state.pt").touch()
+
+    monkeypatch.setattr(reproduce, "_command", command)
+    monkeypatch.setattr(reproduce, "all_subsets", lambda: [reproduce.WITHOUT_BRAVO])
+    return calls
+
+
+def small(out, *options):
+    """The small study as a user starts it."""
+    return reproduce.main(["--small", "--out", str(out), *(str(option) for option in options)])
+
+
+def label_maps(folder, numbers):
+    """Empty ones: what they are called is all that is read."""
+    folder.mkdir(exist_ok=True)
+    for number in numbers:
+        (folder / f"{number:02d}.nii.gz").touch()
+    return folder
+
+
+def a_report(folder):
+    """What a later study needs of an earlier one, without numbers in it."""
+    for part in reproduce.PARTS:
+        write_patient(folder / "cohort" / part, 1, slices=2)
+    for name in reproduce.NETWORKS:
+        (folder / "runs" / name / "weights").mkdir(parents=True)
+    return folder
+
+
+def heads(folder):
+    return {share.name: sorted(path.name for path in share.iterdir()) for share in folder.iterdir()}
+
+
+def test_label_maps_that_come_later_take_no_head_from_training_to_the_test(tmp_path):
+    """Ten, then ten more that sort before them, into one folder: no link of the first division stays."""
+    maps = label_maps(tmp_path / "maps", range(10, 20))
+    share_heads(maps, tmp_path / "out")
+    folders = share_heads(label_maps(maps, range(10)), tmp_path / "out")
+    named = heads(tmp_path / "out")
+    assert {share: len(names) for share, names in named.items()} == {"train": 14, "validation": 2, "test": 4}
+    assert len({name for names in named.values() for name in names}) == 20
+    moved = tmp_path / "meta.json"
+    moved.write_text(json.dumps({"seed": 1, "site": "A", "source": "16.nii.gz"}))  # trained in the first division
+    with pytest.raises(TrainingError, match="holds another patient"):
+        is_whole(moved, 1, Site.A, Options(anatomy=folders["train"]))
+
+
+@pytest.mark.parametrize("stands", ["patients", "networks"])
+def test_a_study_whose_heads_would_move_is_refused(tmp_path, called, capsys, stands):
+    """Networks that stand would be tested on heads that they trained on, though their patients were made anew."""
+    maps = label_maps(tmp_path / "maps", range(10, 20))
+    share_heads(maps, tmp_path / "out" / "anatomy")
+    before = heads(tmp_path / "out" / "anatomy")
+    if stands == "patients":
+        write_patient(tmp_path / "out" / "cohort" / "train", 1, slices=2)
+    else:
+        (tmp_path / "out" / "cohort").mkdir()
+        (tmp_path / "out" / "runs" / "ild").mkdir(parents=True)
+        (tmp_path / "out" / "runs" / "ild" / "state.pt").touch()
+    for options in (["--anatomy", label_maps(maps, range(10))], []):
+        assert small(tmp_path / "out", *options) == 1
+        said = capsys.readouterr().err
+        assert "heads divided otherwise" in said
+        assert "another --out, or remove anatomy/, cohort/ and runs/ there" in said
+        assert heads(tmp_path / "out" / "anatomy") == before
+    assert called == []
+
+
+def test_a_folder_of_shares_holds_links_only(tmp_path):
+    """A label map that somebody laid there would be a head of both shares; it is not ours to remove."""
+    (tmp_path / "out" / "train").mkdir(parents=True)
+    (tmp_path / "out" / "train" / "mine.nii.gz").touch()
+    with pytest.raises(TrainingError, match=r"mine\.nii\.gz is none of the links"):
+        share_heads(label_maps(tmp_path / "maps", range(10)), tmp_path / "out")
 
 
 def test_heads_are_shared_out_without_overlap(tmp_path):
@@ -63,6 +166,94 @@ def test_the_settings_of_the_study_come_with_the_package():
     assert settings.steps_per_epoch == reproduce.PAPER.steps // reproduce.VALIDATIONS
 
 
+def test_a_report_that_went_on_can_be_gone_on_from(tmp_path, called, capsys):
+    """With the patients of the first, to which each later one refers; those that lie together can be moved together."""
+    reports = tmp_path / "reports"
+    assert small(reports / "first") == 0
+    assert small(reports / "second", "--start-from", reports / "first") == 0
+    assert ", after those of an earlier study" in (reports / "second" / "table.md").read_text()
+    assert json.loads((reports / "second" / "origin.json").read_text()) == {
+        "cohort": "../first/cohort",
+        "start_from": "../first",
+    }
+    moved = reports.rename(tmp_path / "moved")
+    called.clear()
+    assert small(moved / "third", "--start-from", moved / "second") == 0
+    assert [arguments[0] for arguments in called] == ["training.train", "training.train"]
+    assert all(_option(arguments, "--data") == str(moved / "first" / "cohort" / "train") for arguments in called)
+    (moved / "first").rename(tmp_path / "elsewhere")
+    assert small(tmp_path / "fourth", "--start-from", moved / "third") == 1
+    said = capsys.readouterr().err
+    assert f"its patients lay in {moved / 'first' / 'cohort'}, which is gone" in said
+    assert str(moved / "third" / "origin.json") in said
+
+
+def test_networks_that_began_otherwise_are_not_said_to_go_on(tmp_path, called, capsys):
+    """Training goes on with what stands in the folder, whatever --start-from says; the table would tell of another."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert small(first) == small(second, "--start-from", first) == 0
+    assert small(first) == small(second, "--start-from", first) == 0
+    a_report(tmp_path / "alone")
+    tables = [(folder / "table.md").read_bytes() for folder in (first, second)]
+    called.clear()
+    for out, options, words in (
+        (first, ["--start-from", first], f"--start-from {first} is --out itself"),
+        (first, ["--start-from", second], "began without --start-from"),
+        (second, [], f"began with --start-from {first}"),
+        (second, ["--start-from", tmp_path / "alone"], f"began with --start-from {first}"),
+    ):
+        assert small(out, *options) == 1
+        assert words in capsys.readouterr().err
+    assert called == []
+    assert [(folder / "table.md").read_bytes() for folder in (first, second)] == tables
+
+
+def test_networks_of_which_nothing_is_known_do_not_go_on(tmp_path, called, capsys):
+    """A report of an earlier release that went on has neither patients nor a word of them."""
+    (tmp_path / "runs" / "ild").mkdir(parents=True)
+    (tmp_path / "runs" / "ild" / "state.pt").touch()
+    assert small(tmp_path) == 1
+    assert "no origin.json that says how they began: give another --out" in capsys.readouterr().err
+    assert called == []
+
+
+@pytest.mark.parametrize("gone", ["cohort/held-out", "cohort/validation", "runs/comparator/weights"])
+def test_what_an_earlier_report_lacks_is_found_first(tmp_path, called, capsys, gone):
+    a_report(tmp_path / "first")
+    (tmp_path / "first" / gone).rename(tmp_path / "gone")
+    assert small(tmp_path / "out", "--start-from", tmp_path / "first") == 1
+    assert f"it lacks {tmp_path / 'first' / gone})" in capsys.readouterr().err
+    assert called == []
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"cohort": 3, "start_from": null}'])
+def test_an_origin_that_cannot_be_read_is_one_plain_line(tmp_path, capsys, content):
+    (tmp_path / "origin.json").write_text(content)
+    assert small(tmp_path / "out", "--start-from", tmp_path) == 1
+    assert capsys.readouterr().err.startswith(f"training.reproduce: a step failed ({tmp_path / 'origin.json'} is no")
+
+
+def test_label_maps_beside_the_patients_of_an_earlier_report_are_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        small(tmp_path / "out", "--start-from", tmp_path, "--anatomy", tmp_path)
+    assert "argument --anatomy: with --start-from its patients serve" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["table.md", "study.json", "subsets/table.md"])
+def test_a_full_disk_is_one_plain_line(tmp_path, called, capsys, name):
+    """It names the file, and what lay there stays."""
+    (tmp_path / "subsets").mkdir()
+    (tmp_path / name).write_text("of an earlier study\n")
+    (tmp_path / f"{name}.new").symlink_to("/dev/full")
+    assert small(tmp_path) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"training.reproduce: {tmp_path / name} cannot be read or written (No space left on device): make room there "
+        "or mend its rights, and give the same line again"
+    )
+    assert (tmp_path / name).read_text() == "of an earlier study\n"
+
+
 def test_a_folder_that_is_no_report_is_one_plain_line(tmp_path, capsys):
     assert reproduce.main(["--small", "--start-from", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "no report of this command" in capsys.readouterr().err
@@ -98,24 +289,36 @@ def test_no_steps_are_refused_before_anything_is_made(tmp_path, capsys):
     ("options", "words"),
     [
         (["--out", "file/out"], "--out file/out cannot be made: Not a directory"),
+        (["--out", "out", "--configuration", "none.json"], "none.json cannot be read: No such file or directory"),
+        (["--out", "out", "--configuration", "settings.json"], "settings.json: unknown in the configuration: stepz"),
         (["--out", "out", "--anatomy", "nowhere"], "--anatomy nowhere: no label maps (*.nii.gz) there"),
     ],
 )
-def test_what_cannot_be_used_is_one_plain_line(tmp_path, monkeypatch, capsys, options, words):
+def test_what_cannot_be_used_is_one_plain_line(tmp_path, monkeypatch, called, capsys, options, words):
+    """Before anything is made: the patients alone would take an hour."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
+    (tmp_path / "settings.json").write_text('{"stepz": 1}')
     assert reproduce.main(["--small", *options]) == 1
     assert capsys.readouterr().err == f"training.reproduce: a step failed ({words})\n"
+    assert not (tmp_path / "out").exists()
+    assert called == []
+
+
+def test_an_unknown_architecture_is_refused_before_anything_is_made(tmp_path, called, capsys):
+    with pytest.raises(SystemExit) as ended:
+        small(tmp_path / "out", "--architecture", "unet")
+    assert ended.value.code == 2
+    assert "argument --architecture: invalid choice: 'unet'" in capsys.readouterr().err
+    assert called == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_command_that_fails_ends_the_study(tmp_path, capfd):
-    (tmp_path / "settings.json").write_text("{")
-    options = ["--steps", "1", "--configuration", str(tmp_path / "settings.json"), "--start-from", str(tmp_path)]
-    for folder in ("cohort", "runs"):
-        (tmp_path / folder).mkdir()
-    assert reproduce.main(["--small", *options, "--out", str(tmp_path / "out")]) == 1
+    a_report(tmp_path / "first")
+    assert small(tmp_path / "out", "--steps", "1", "--start-from", tmp_path / "first") == 1
     said = capfd.readouterr().err.splitlines()
-    assert "settings.json" in said[-2]
+    assert str(tmp_path / "first" / "runs" / "comparator" / "weights") in said[-2]
     assert said[-1] == "training.reproduce: a step failed (training.train says why, above)"
 
 
