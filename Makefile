@@ -37,7 +37,7 @@ soak: $(STAMP) ## 200 rounds of kill -9 against a running node: nothing lost, no
 bench-slots: $(STAMP) ## precision, recall and speed of the slot classifier on header files
 	$(BIN)/python tests/bench/slots.py $(ARGS)
 
-bench-inference: $(STAMP) ## seconds a slice against eager fp32 deeplabv3_resnet50
+bench-inference: $(STAMP) ## seconds a slice against eager fp32 deeplabv3_resnet50; the engine must answer as eager torch
 	$(BIN)/python tests/bench/inference.py $(ARGS)
 
 bench-ingest: $(STAMP) ## images a second by C-STORE against DCMTK's storescp

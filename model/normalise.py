@@ -49,8 +49,11 @@ class Normalisation:
             raise ValueError(f"normalisation: gain {self.gain} and ceiling {self.ceiling} are not numbers above 0")
 
     def encode(self, ratio: Float32) -> Float32:
-        """Medians -> what the network reads: (min(ratio, ceiling) - 1) gain; exact zeros stay zero."""
-        encoded = np.minimum(ratio, np.float32(self.ceiling))
+        """Medians -> what the network reads: (ratio - 1) gain, the ratio held between 0 and ceiling; zeros stay zero.
+
+        Below 0 lies only padding in the air: it is read as the darkest air.
+        """
+        encoded = np.clip(ratio, np.float32(0), np.float32(self.ceiling))
         encoded -= np.float32(1)
         encoded *= np.float32(self.gain)
         encoded[ratio == 0] = 0

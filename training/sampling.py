@@ -18,6 +18,7 @@ from model.edge import EdgeRule, five_slices
 from model.input_dropout import SubsetLaw, draw_subsets, kept_scale
 from training.augment import augment
 from training.configuration import Configuration
+from training.errors import TrainingError
 from training.patients import Patient
 
 MARGIN = 1.25
@@ -35,9 +36,11 @@ class Batch:
 
 
 class Steps(Dataset[Batch]):
-    """The batches of a run by step number."""
+    """The batches of a run by step number. Raises `TrainingError` for a patient of whom the network reads nothing."""
 
     def __init__(self, patients: Sequence[Patient], configuration: Configuration, rank: int = 0) -> None:
+        for patient in patients:
+            _require_readable(patient, configuration)
         self.patients = patients
         self.configuration = configuration
         self.rank = rank
@@ -55,9 +58,9 @@ class Steps(Dataset[Batch]):
         read = min(SIZE_PX, 8 * round(size * MARGIN / 8))
         crops = [self._crop(rng, read) for _ in range(count)]
         available = torch.tensor([crop.available for crop in crops])
-        present = draw_subsets(configuration.subset_law, available, generator, self._keep_probability(step))
-        read_slots = torch.tensor([name in configuration.sequences for name in SEQUENCES])
-        owner, slot = (present & read_slots).nonzero(as_tuple=True)
+        readable = available & torch.tensor(_read(configuration))
+        present = draw_subsets(configuration.subset_law, readable, generator, self._keep_probability(step))
+        owner, slot = present.nonzero(as_tuple=True)
         source = _misfiled(available, configuration.augmentation.misfiled, generator)[owner, slot]
         rows = zip(owner.tolist(), source.tolist(), strict=True)
         series = np.empty((len(owner), SLICES, read, read), dtype=np.float32)
@@ -93,6 +96,18 @@ class Steps(Dataset[Batch]):
         patient = self.patients[int(rng.integers(len(self.patients)))]
         about_lesion = bool(patient.lesions) and rng.random() < self.configuration.lesion_share
         return _cut(patient, _place(patient, rng, size, about_lesion), size, self.configuration.edge_rule)
+
+
+def _read(configuration: Configuration) -> tuple[bool, ...]:
+    """Which sequences the network reads, in the order of the channels."""
+    return tuple(name in configuration.sequences for name in SEQUENCES)
+
+
+def _require_readable(patient: Patient, configuration: Configuration) -> None:
+    if not any(here and read for here, read in zip(patient.available, _read(configuration), strict=True)):
+        raise TrainingError(
+            f"{patient.name} holds none of {', '.join(configuration.sequences)}, which are read: remove this patient"
+        )
 
 
 def _misfiled(available: Tensor, probability: float, generator: torch.Generator) -> Tensor:

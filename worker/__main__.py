@@ -30,7 +30,7 @@ def main() -> int:
         from worker import tasks  # heavy: torch and friends only once the configuration holds
 
         if arguments.check:
-            tasks.check(environment)
+            print("\n".join(tasks.check(environment)))  # noqa: T201
             return 0
         tasks.serve(environment)
     except WorkerError as error:

@@ -6,13 +6,15 @@ works with whatever is there). A slab or a phantom in one slot so never becomes 
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from dicom_node.contract.messages import JobRequest, SnapshotSeries
 from dicom_node.contract.slots import REFERENCE_ORDER, SequenceSlot
 from worker.errors import InputRefused, WorkerError
-from worker.volume.geometry import SeriesVolume
+from worker.volume.geometry import SeriesVolume, Volume
 from worker.volume.quality import require_brain
 from worker.volume.read import read_series
 
@@ -54,11 +56,19 @@ def read_inputs(request: JobRequest, storage_root: Path) -> Inputs:
         except InputRefused as refusal:
             rejected[series.slot] = str(refusal)
         else:
-            volumes[series.slot] = found
+            volumes[series.slot] = _without_padding(found)
     if not volumes:
         reasons = "; ".join(f"{slot.label}: {reason}" for slot, reason in rejected.items()) or "no series was chosen"
         raise InputRefused(f"no usable series ({reasons})")
     return Inputs(volumes=volumes, rejected=rejected)
+
+
+def _without_padding(found: SeriesVolume) -> SeriesVolume:
+    """Values below zero, which `require_brain` lets pass in the air only, become air: no later step expects any."""
+    volume = found.volume
+    if volume.voxels.min() >= 0:
+        return found
+    return replace(found, volume=Volume(voxels=np.maximum(volume.voxels, np.float32(0)), grid=volume.grid))
 
 
 def _verified(series: SnapshotSeries, storage_root: Path) -> list[Path]:

@@ -9,19 +9,26 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from celery.signals import worker_process_init
 
 from dicom_node.contract.messages import QUEUE_NAME, TASK_NAME, Doorbell
+from model.card import Card
+from model.checkpoint import read_card
 from worker import attempt
 from worker.app import make_app
-from worker.errors import WorkerError
+from worker.errors import WeightsError, WorkerError
 from worker.inference.predict import Predictor, default_weights, verify_weights
-from worker.settings import WorkerEnvironment
+from worker.settings import WorkerEnvironment, WorkerSettings
 
 log = logging.getLogger(__name__)
 
+UNCALIBRATED = (
+    "these weights come straight from training and call lesions from .5 on, whatever the sequences: export them first "
+    "with `python -m training.export`"
+)
 _ASK_FOR_GPU = "import sys, torch; sys.exit(not torch.cuda.is_available())"
 
 
@@ -74,17 +81,40 @@ def make_worker_app(environment: WorkerEnvironment) -> Any:
     return app
 
 
-def check(environment: WorkerEnvironment) -> None:
-    """Raise `WeightsError` where the weights cannot be used, `WorkerError` where the device is not there.
+def check(environment: WorkerEnvironment) -> list[str]:
+    """What will be served, a line for each finding; those that begin with `warning` are to be looked at.
+
+    Raises `WeightsError` where the weights cannot be used, `WorkerError` where the device is not there.
 
     Leaves the process fit for a fork, which CUDA does not outlive: another process looks for the GPU.
     """
     settings = environment.worker
-    verify_weights(settings.weights or default_weights())
+    card = _verified(settings)
     if settings.device == "cuda":
         asked = subprocess.run([sys.executable, "-c", _ASK_FOR_GPU], capture_output=True, check=False)
         if asked.returncode:
             raise WorkerError("worker.device is cuda, but no GPU answers: check nvidia-smi and the CUDA build of torch")
+    folder = settings.weights.absolute() if settings.weights else f"those of this release ({default_weights()})"
+    found = [
+        f"weights      {folder}: {card.name} {card.version}, SHA-256 {card.weights_sha256[:12]}",
+        f"thresholds   {card.threshold_rule}",
+    ]
+    return found if card.calibrated else [*found, f"warning      {UNCALIBRATED}"]
+
+
+def _verified(settings: WorkerSettings) -> Card:
+    """The card of the weights that are served. Raises `WeightsError` that names the setting, if it is given."""
+    if settings.weights is None:
+        verify_weights(default_weights())
+        return read_card(default_weights())
+    try:
+        verify_weights(settings.weights.absolute())
+    except WeightsError as error:
+        where = "" if settings.weights.is_absolute() else f", taken from {Path.cwd()} where this was started"
+        raise WeightsError(
+            f'worker.weights = "{settings.weights}"{where}: {error} (left out, the weights of this release serve)'
+        ) from error
+    return read_card(settings.weights)
 
 
 def serve(environment: WorkerEnvironment) -> None:

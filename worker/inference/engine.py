@@ -31,6 +31,7 @@ def make_engine(network: nn.Module, *, device: torch.device, shape: tuple[int, i
     """An engine for inputs of just this shape (B, C, H, W); `threads` 0 leaves their number to the library."""
     served = nn.Sequential(network, nn.Sigmoid()).eval().to(device)
     if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # 10 bits of mantissa would move probabilities beyond 1e-4
         return _eager(served, device)
     try:
         return openvino_engine(served, shape, threads)

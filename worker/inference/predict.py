@@ -90,18 +90,18 @@ class Predictor:
     def predict(self, stack: Float32, present: tuple[bool, ...]) -> Float32:
         """(4, Z, 256, 256) raw intensities on the model's grid -> (Z, 256, 256) probability, float32.
 
-        What an absent sequence holds does not matter. Slices in which nothing was measured are 0. The same input gives
-        the same output. Raises `InputRefused` where the network reads none of what is present, `WorkerError` for
-        another shape, or where the network gives what is no probability.
+        What an absent sequence holds does not matter, nor one that the network does not read. Slices in which nothing
+        was measured are 0. The same input gives the same output. Raises `InputRefused` where the network reads none of
+        what is present, `WorkerError` for another shape, a sequence that is empty or holds what is no number, or where
+        the network gives what is no probability.
         """
         subset = subset_name(present)
         if not self.reads(present):
             raise InputRefused(f"the model reads {', '.join(self.card.sequences)} only, and the study holds {subset}")
         if stack.ndim != 4 or stack.shape[0] != len(SEQUENCES) or stack.shape[2:] != (SIZE_PX, SIZE_PX):
             raise WorkerError(f"the model reads (4, Z, {SIZE_PX}, {SIZE_PX}), got {stack.shape}")
+        self._require_measured(stack, present)
         encoded = self._encode(stack, present)
-        if not np.isfinite(encoded).all():  # a ReLU may turn what is not a number into a silent zero
-            raise WorkerError("an input sequence holds values that are no numbers: the study cannot be trusted")
         probability = np.zeros(stack.shape[1:], dtype=np.float32)
         wanted = filled_slices(encoded)
         for start in range(0, len(wanted), self._batch):
@@ -111,11 +111,24 @@ class Predictor:
             raise WorkerError("the network gave values that are no probabilities: its weights cannot be used")
         return probability
 
+    def _require_measured(self, stack: Float32, present: tuple[bool, ...]) -> None:
+        for channel in self._channels:
+            if not present[channel]:
+                continue
+            if not np.isfinite(stack[channel]).all():  # ceiling and ReLU would make silent numbers of it
+                raise WorkerError("an input sequence holds values that are no numbers: the study cannot be trusted")
+            if not (stack[channel] > 0).any():  # training counts such a sequence as absent
+                raise WorkerError(f"{SEQUENCES[channel]} is said to be present, but no voxel of it is above zero")
+
     def _encode(self, stack: Float32, present: tuple[bool, ...]) -> Float32:
-        """Normalise what is there, leave zeros for what is not, and scale as training does: input dropout."""
+        """Normalise what is there, leave zeros for what is not, and scale as training does: input dropout.
+
+        A sequence that the network does not read is dropped, whether the study holds it or not.
+        """
         encoded = np.zeros((len(self._channels), *stack.shape[1:]), dtype=np.float32)
         ild = self.card.subset_law is not SubsetLaw.NONE
-        scale = np.float32(kept_scale(torch.tensor([present])).item() if ild else 1.0)
+        kept = [here and channel in self._channels for channel, here in enumerate(present)]
+        scale = np.float32(kept_scale(torch.tensor([kept])).item() if ild else 1.0)
         for row, channel in enumerate(self._channels):
             if present[channel]:
                 encoded[row] = self.card.normalisation.apply(stack[channel]) * scale

@@ -29,6 +29,9 @@ MAXIMUM_TOP = 0.85
 MINIMUM_TEXTURE = 0.045
 """Relative standard deviation of what is finer than 16 mm and coarser than 4 mm, inside: between heads of every
 contrast and a uniform phantom, which tests/unit/worker/volume/test_quality.py holds apart."""
+MAXIMUM_BELOW_ZERO = 0.01
+"""Share of the head: a magnitude image has nothing below 0 but padding in the air, or what interpolation leaves."""
+_NO_MAGNITUDE = "not a magnitude image, or its rescale intercept is wrong"
 _WORKING_MM = 4.0
 _RIM_MM = 10.0
 
@@ -37,7 +40,7 @@ def require_brain(volume: Volume) -> None:
     """Pass where the volume may be a brain, in any contrast, with or without skull. Raises InputRefused otherwise."""
     _require_signal(volume)
     _require_coverage(volume.grid)
-    small = coarser(volume, _WORKING_MM)
+    small = _coarse_magnitude(volume)
     if _neighbour_correlation(small.voxels) < MINIMUM_NEIGHBOUR_CORRELATION:
         raise InputRefused("the volume is noise: neighbouring voxels have nothing to do with one another")
     mask = head_mask(small)
@@ -51,6 +54,8 @@ def _require_signal(volume: Volume) -> None:
         raise InputRefused("the volume has voxels that are no numbers")
     if volume.voxels.max() == volume.voxels.min():
         raise InputRefused("all voxels of the volume have the same value")
+    if volume.voxels.max() <= 0:
+        raise InputRefused(f"the volume has no values above zero: {_NO_MAGNITUDE}")
 
 
 def _require_coverage(grid: Grid) -> None:
@@ -59,6 +64,26 @@ def _require_coverage(grid: Grid) -> None:
     extent_mm = float(np.min(np.array(grid.shape_zyx[::-1]) * grid.spacing_mm_xyz))
     if extent_mm < MINIMUM_COVERAGE_MM:
         raise InputRefused(f"the volume covers only {extent_mm:.0f} mm, a brain needs {MINIMUM_COVERAGE_MM:.0f} mm")
+
+
+def _coarse_magnitude(volume: Volume) -> Volume:
+    """The volume at the working spacing, with padding below zero as air. Raises where the head lies below zero."""
+    small = coarser(volume, _WORKING_MM)
+    if volume.voxels.min() >= 0:
+        return small
+    inside = _inside(small.grid, head_mask(small))
+    below = float((small.voxels[inside if inside.any() else ...] < 0).mean())
+    if below > MAXIMUM_BELOW_ZERO:
+        raise InputRefused(f"the volume has values below zero in {below:.0%} of the head: {_NO_MAGNITUDE}")
+    return coarser(Volume(voxels=np.maximum(volume.voxels, np.float32(0)), grid=volume.grid), _WORKING_MM)
+
+
+def _inside(grid: Grid, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What lies deeper in the mask than its rim."""
+    spacing = np.array(grid.spacing_mm_xyz[::-1])
+    depth_mm = ndi.distance_transform_edt(np.pad(mask, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
+    inside: NDArray[np.bool_] = depth_mm > _RIM_MM
+    return inside
 
 
 def _neighbour_correlation(voxels: Float32) -> float:
@@ -96,7 +121,7 @@ def _top(heights_mm: NDArray[np.float64]) -> float:
 
 def _texture(small: Volume, mask: NDArray[np.bool_]) -> float:
     spacing = np.array(small.grid.spacing_mm_xyz[::-1])
-    inside = ndi.distance_transform_edt(np.pad(mask, 1), sampling=spacing)[1:-1, 1:-1, 1:-1] > _RIM_MM
+    inside = _inside(small.grid, mask)
     if not inside.any():
         return 0.0
     weight = ndi.gaussian_filter(mask.astype(np.float32), 16.0 / spacing)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from support.patients import write_patient
 
-from model.channels import SLICES
+from model.channels import SEQUENCES, SLICES
 from model.edge import EdgeRule
 from model.input_dropout import SubsetLaw
 from training.augment import augment
@@ -228,6 +228,29 @@ def test_each_series_is_changed_by_itself_and_empty_stays_empty():
 def test_the_comparator_reads_three_sequences(patients):
     configuration = Configuration(batch=2, crop_px=64, full_share=0, **comparator())
     assert Steps(patients, configuration)[0].inputs.shape == (2, 15, 64, 64)
+
+
+def test_dropout_over_some_sequences_leaves_one_that_is_read(patients):
+    """BRAVO, which is not read, counted as what is left: such samples held nothing, and had a lesion to be found."""
+    configuration = Configuration(batch=64, crop_px=32, full_share=0, lesion_share=1, sequences=SEQUENCES[1:])
+    inputs = Steps([patients[0]], configuration)[3].inputs
+    assert bool(inputs.flatten(1).any(dim=1).all())
+
+
+def test_its_scale_counts_only_what_is_read(patients):
+    """Training and serving agree: all three that are read are scaled by 4/3, whether BRAVO is there or not."""
+    law = {"sequences": SEQUENCES[1:], "subset_law": SubsetLaw.BERNOULLI, "keep_probability": (1, 1, 1, 1)}
+    shape = {"batch": 1, "crop_px": 256, "full_share": 1, "augmentation": STILL}
+    inputs, plain = (Steps([patients[0]], Configuration(**shape, **one))[0].inputs for one in (law, comparator()))
+    nothing = plain == 0
+    assert torch.equal(inputs == 0, nothing)
+    assert float((inputs[~nothing] / plain[~nothing]).median()) == pytest.approx(4 / 3)
+
+
+def test_a_patient_of_whom_nothing_is_read_is_refused(patients, tmp_path):
+    only_bravo = open_patient(write_patient(tmp_path, 3, slices=6, absent=(1, 2, 3)))
+    with pytest.raises(TrainingError, match="0003 holds none of PRE_CUBE, POST_CUBE, FLAIR"):
+        Steps([patients[0], only_bravo], Configuration(sequences=SEQUENCES[1:]))
 
 
 def test_a_predictor_accepts_a_cached_patient(patients, tmp_path):

@@ -62,6 +62,24 @@ def test_a_study_without_a_usable_series_is_refused_with_every_reason(tmp_path: 
         read_inputs(request(chosen(POST, noise, tmp_path)), tmp_path)
 
 
+def test_padding_below_zero_in_the_air_becomes_air(tmp_path: Path) -> None:
+    """As some scanners pad outside the coil; what else the volume holds stays."""
+    voxels = synthetic_head("BRAVO", seed=3).voxels.astype(np.int16)
+    padded = voxels.copy()
+    padded[:, :4] = -2000
+    series = mr_series(
+        "BRAVO",
+        voxels=padded,
+        spacing_mm_zyx=(2.0, 2.0, 2.0),
+        origin_mm=tuple(GRID.affine[:3, 3]),
+        headers={"PixelRepresentation": 1},
+    )
+    found = read_inputs(request(chosen(BRAVO, series, tmp_path)), tmp_path).volumes[BRAVO].volume.voxels
+    assert found.min() == 0
+    assert not found[:, :4].any()
+    assert np.array_equal(found[:, 4:], voxels[:, 4:])
+
+
 def test_a_file_that_was_changed_or_is_gone_stops_the_job(tmp_path: Path) -> None:
     series = chosen(BRAVO, head("BRAVO"), tmp_path)
     path = tmp_path / series.instances[5].path

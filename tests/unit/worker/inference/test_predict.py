@@ -82,11 +82,27 @@ def test_slices_without_anything_are_not_run_and_are_zero(predictor, stack):
     assert probability[6:-6].any()
 
 
-def test_a_value_that_is_no_number_is_refused(predictor, stack):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_no_number_is_refused(predictor, stack, value):
     spoiled = stack.copy()
-    spoiled[0, 3, 128, 128] = np.nan
+    spoiled[0, 3, 128, 128] = value
     with pytest.raises(WorkerError, match="no numbers"):
         predictor.predict(spoiled, PRESENT)
+
+
+@pytest.mark.parametrize("empty", [lambda one: one * 0, lambda one: -abs(one)], ids=["zeros", "below zero"])
+def test_an_empty_sequence_that_is_said_to_be_present_is_refused(predictor, stack, empty):
+    """Training counts it as absent: the scale of the others would be wrong, and no result says so."""
+    spoiled = stack.copy()
+    spoiled[3] = empty(stack[3])
+    with pytest.raises(WorkerError, match="FLAIR is said to be present"):
+        predictor.predict(spoiled, PRESENT)
+    assert predictor.predict(spoiled, (True, False, True, False)).any()
+
+
+def test_a_stack_without_slices_is_refused(predictor, stack):
+    with pytest.raises(WorkerError, match="BRAVO is said to be present"):
+        predictor.predict(stack[:, :0], PRESENT)
 
 
 def test_weights_that_give_no_probabilities_are_refused(tmp_path, stack):
@@ -125,6 +141,15 @@ def test_the_comparator_reads_its_three_sequences_unscaled(tmp_path, stack):
     assert np.array_equal(without, with_bravo)
     with pytest.raises(InputRefused, match=r"reads PRE_CUBE, POST_CUBE, FLAIR only, and the study holds BRAVO$"):
         predictor.predict(stack, (True, False, False, False))
+
+
+def test_what_the_network_does_not_read_does_not_change_the_scale(tmp_path, stack):
+    """Input dropout over three sequences: with BRAVO in the study the other three were scaled by 1, not by 4/3."""
+    random_weights(tmp_path, sequences=SEQUENCES[1:], subset_law=SubsetLaw.UNIFORM)
+    predictor = Predictor(tmp_path, device="cpu", threads=1)
+    for read in ((True, True, True), (False, True, False)):
+        without, with_bravo = (predictor.predict(stack, (bravo, *read)) for bravo in (False, True))
+        assert np.array_equal(without, with_bravo)
 
 
 def test_the_mirrored_model_is_indifferent_to_the_side(tmp_path, stack):

@@ -80,6 +80,51 @@ def with_nan() -> Volume:
     return head
 
 
+def offset(by: float, contrast: str = "POST_CUBE") -> Volume:
+    """A head with its rescale intercept: 1000 is white matter."""
+    head = synthetic_head(contrast, seed=2)
+    return Volume(voxels=head.voxels + np.float32(by), grid=head.grid)
+
+
+def padded(value: float, where: Callable[[np.ndarray], np.ndarray], *, skull: bool = True) -> Volume:
+    """A head that holds `value` wherever a mask made of its voxels says so."""
+    head = synthetic_head("POST_CUBE", seed=2, skull=skull)
+    return Volume(voxels=np.where(where(head.voxels), np.float32(value), head.voxels), grid=head.grid)
+
+
+def corner(voxels: np.ndarray) -> np.ndarray:
+    mask = np.zeros(voxels.shape, dtype=bool)
+    mask[:2, :3, :3] = True
+    return mask
+
+
+def outside_a_circle(voxels: np.ndarray) -> np.ndarray:
+    y, x = np.ogrid[-1 : 1 : voxels.shape[1] * 1j, -1 : 1 : voxels.shape[2] * 1j]
+    return np.broadcast_to(np.hypot(y, x) > 1, voxels.shape)
+
+
+@pytest.mark.parametrize("value", [-1.0, -1024.0, -32768.0])
+@pytest.mark.parametrize("where", [corner, outside_a_circle])
+def test_padding_below_zero_in_the_air_passes(value: float, where: Callable[[np.ndarray], np.ndarray]) -> None:
+    require_brain(padded(value, where))
+
+
+@pytest.mark.parametrize("value", [-1.0, -1024.0, -32768.0])
+def test_so_it_does_about_a_head_without_skull(value: float) -> None:
+    require_brain(padded(value, lambda voxels: voxels == 0, skull=False))
+
+
+@pytest.mark.parametrize("contrast", CONTRASTS)
+@pytest.mark.parametrize("by", [-300.0, -600.0, -1024.0])
+def test_a_head_below_zero_is_refused_in_every_contrast(contrast: str, by: float) -> None:
+    assert "not a magnitude image, or its rescale intercept is wrong" in refusal(offset(by, contrast))
+
+
+def offset_and_padded() -> Volume:
+    head = offset(-600.0)
+    return Volume(voxels=np.where(corner(head.voxels), np.float32(-32768), head.voxels), grid=head.grid)
+
+
 def slab(slices: int, step_mm: float) -> Volume:
     return synthetic_head(seed=2, grid=axial_grid((slices, 112, 96), (step_mm, 2.0, 2.0)))
 
@@ -89,6 +134,9 @@ REFUSED: dict[str, tuple[Callable[[], Volume], str]] = {
     "one value": (lambda: Volume(voxels=np.full((40, 40, 40), 3, np.float32), grid=axial_grid((40, 40, 40), (4, 4, 4))),
                   "all voxels of the volume have the same value"),
     "no numbers": (with_nan, "voxels that are no numbers"),
+    "an intercept": (lambda: offset(-600.0), "values below zero in"),
+    "an intercept and padding": (offset_and_padded, "values below zero in"),
+    "a large intercept": (lambda: offset(-32768.0), "no values above zero: not a magnitude image"),
     "three slices": (lambda: slab(3, 30.0), "has only 3 slices, 10 are needed"),
     "a thin slab": (lambda: slab(25, 2.0), "covers only 50 mm, a brain needs 70 mm"),
     "a ball": (lambda: body(lambda x, y, z: x**2 + y**2 + z**2 < 85**2), "uniform, as a phantom's"),

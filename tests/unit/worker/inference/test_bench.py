@@ -1,0 +1,56 @@
+"""`make bench-inference` holds the engine to eager torch, whatever the weights read, and says so by its exit code."""
+
+from argparse import Namespace
+
+import numpy as np
+import pytest
+import torch
+from bench.inference import LARGEST, batches, compare, full_float32, main, verdict
+from support.patients import write_patient
+from support.weights import random_weights
+
+from model.channels import SEQUENCES
+from model.checkpoint import load
+from model.input_dropout import SubsetLaw
+from worker.inference.predict import Predictor
+
+COMPARATOR = {"sequences": SEQUENCES[1:], "subset_law": SubsetLaw.NONE}
+
+
+@pytest.mark.parametrize("fields", [{}, COMPARATOR], ids=["four sequences", "comparator"])
+def test_inputs_are_the_served_ones_of_all_sequences_and_of_one(tmp_path, fields):
+    random_weights(tmp_path / "weights", **fields)
+    predictor = Predictor(tmp_path / "weights", device="cpu", threads=1)
+    stack = np.load(write_patient(tmp_path, 1, slices=6) / "stack.npy").astype(np.float32)
+    inputs = batches(stack, predictor, 2)
+    rows = len(predictor.sequences)
+    middle = [one.reshape(2, rows, 5, 256, 256).any(axis=(0, 2, 3, 4)) for one in (inputs[1], inputs[-2])]
+    assert [filled.tolist() for filled in middle] == [[True] * rows, [True] + [False] * (rows - 1)]
+    network = load(tmp_path / "weights").network
+    given = Namespace(threads=1, rounds=1)
+    assert compare("random", network, torch.device("cpu"), inputs[:1], given, 1.0) < LARGEST
+
+
+def test_a_difference_fails_and_is_named(capsys):
+    assert verdict({"one": 1e-6}) == 0
+    assert verdict({"one": 1e-6, "two": 2e-4, "three": float("nan")}) == 1
+    told = capsys.readouterr().out
+    assert "two: the engine differs from eager float32 by 2.0e-04, more than 1e-04" in told
+    assert "three: the engine" in told
+    assert "one:" not in told
+
+
+def test_weights_that_are_not_there_are_one_line(tmp_path, capsys):
+    assert main(["--weights", str(tmp_path / "nope")]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "card.json cannot be read" in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_the_reference_is_without_tf32_and_the_engine_as_it_was():
+    before = torch.backends.cudnn.allow_tf32
+    with full_float32():
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cudnn.allow_tf32 == before
