@@ -9,10 +9,11 @@ import typer
 
 from dicom_node.contract.slots import SequenceSlot
 from training import out_folder
+from training.cohort.anatomy import check_maps
 from training.cohort.cache import write_cached
 from training.cohort.crew import run
 from training.cohort.patient import Options
-from training.cohort.pictures import write_pictures
+from training.cohort.pictures import require_page, write_pictures
 from training.cohort.protocol import Site
 from training.cohort.write_dicom import write_dicom
 from training.cohort.write_nifti import write_nifti
@@ -32,7 +33,7 @@ Seed = Annotated[int, typer.Option(min=0, help="First seed; patient n has seed +
 Anatomy = Annotated[Path | None, typer.Option(help="Folder of label maps; without it nilearn's MNI head.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
 Without = Annotated[list[SequenceSlot] | None, typer.Option(help="Leave a slot out; may be repeated.")]
-Lesions = Annotated[int | None, typer.Option(min=0, help="Metastases a patient; default: as the cohort has them.")]
+Lesions = Annotated[int | None, typer.Option(min=0, help="Metastases a patient at most; default: the cohort's.")]
 
 
 @app.command()
@@ -43,7 +44,7 @@ def nifti(
 
     Example: python -m training.cohort nifti --out cohort/train --patients 100 --site A --anatomy ../shared/data/anatomy
     """
-    out_folder.make(out)
+    _prepare(out, anatomy)
     options = Options(anatomy=anatomy, skull_stripping=True)
     run(write_nifti, ((out / f"Mets_{n + 1:03d}", seed + n) for n in range(patients)), site, options, jobs)
 
@@ -61,7 +62,7 @@ def cache(
 
     Example: python -m training.cohort cache --out /tmp/cohort/train --patients 60 --site randomised --jobs 2
     """
-    out_folder.make(out)
+    _prepare(out, anatomy)
     run(write_cached, ((out / f"{n:04d}", seed + n) for n in range(patients)), site, Options(anatomy=anatomy), jobs)
 
 
@@ -81,7 +82,7 @@ def dicom(
 
     Example: python -m training.cohort dicom --out study --seed 1 --without BRAVO
     """
-    out_folder.make(out)
+    _prepare(out, anatomy)
     options = Options(anatomy=anatomy, without=tuple(without or ()), lesions=lesions)
     write_dicom(out, seed, site, options, shared_frame)
 
@@ -92,8 +93,15 @@ def pictures(out: Out, patients: Patients = 10, site: Where = Site.A, seed: Seed
 
     Example: python -m training.cohort pictures --out page.png --patients 10 --site randomised
     """
-    out_folder.make(out.parent)
+    require_page(out)
+    _prepare(out.parent, anatomy)
     write_pictures(out, list(range(seed, seed + patients)), site, Options(anatomy=anatomy))
+
+
+def _prepare(out: Path, anatomy: Path | None) -> None:
+    """Make the folder, and look at the label maps: what cannot be used is told before the first patient."""
+    out_folder.make(out)
+    check_maps(anatomy)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

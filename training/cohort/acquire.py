@@ -3,6 +3,8 @@
 Called by patient.py. The pose moves the head between series; the grid stays with the scanner.
 """
 
+import math
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -89,10 +91,18 @@ def _resolution(painted: Volume, geometry: Geometry, quality: Quality) -> Volume
     voxels = painted.voxels
     for axis in range(3):
         if axis == through and geometry.slice_mm > 1.3 * spacing[axis]:
-            voxels = ndimage.uniform_filter1d(voxels, round(geometry.slice_mm / spacing[axis]), axis=axis)
+            voxels = ndimage.convolve1d(voxels, _slice_profile(geometry.slice_mm / spacing[axis]), axis=axis)
         elif quality.blur_mm > 0.25:
             voxels = ndimage.gaussian_filter1d(voxels, quality.blur_mm / spacing[axis], axis=axis, truncate=2.5)
     return Volume(voxels=voxels, grid=painted.grid)
+
+
+def _slice_profile(width: float) -> Float64:
+    """(odd,) weights of sum 1: a box of `width` voxels (one at least) about the middle one, its ends in fractions."""
+    reach = math.ceil((width - 1) / 2)
+    away = np.abs(np.arange(-reach, reach + 1))
+    out: Float64 = np.clip(width / 2 + 0.5 - away, 0, 1) / width
+    return out
 
 
 def _rician(voxels: Float32, noise: float, rng: np.random.Generator) -> Float32:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
+from zlib import error as ZlibError
 
 import nibabel
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from training.cohort.mni_head import canonical, mni_head
@@ -43,6 +46,10 @@ _FREESURFER: Final[dict[Tissue, tuple[int, ...]]] = {
 """Labels not named (sulcal and vessel labels 25, 57, 136, 137, 163, 164, 530 ...) fall to `_OTHERWISE`."""
 _OTHERWISE: Final[dict[int, Tissue]] = {25: Tissue.WHITE, 57: Tissue.WHITE, 530: Tissue.WHITE}
 
+_LARGEST_LABEL: Final = 65535
+_DAMAGED: Final = (OSError, EOFError, ValueError, ZlibError, ImageFileError, HeaderDataError)
+"""What nibabel, gzip and zlib raise for a file that is cut off or no image."""
+
 ONE_HEAD: Final = "nilearn ICBM152 2009a"
 """The source without a folder."""
 
@@ -70,16 +77,52 @@ def anatomy_files(folder: Path | None) -> list[Path]:
     return files
 
 
+def check_maps(folder: Path | None) -> None:
+    """Look at every label map's header before the work begins. Raises `TrainingError` as `load_anatomy` does."""
+    for path in anatomy_files(folder):
+        _open(path)
+
+
 @lru_cache(maxsize=2)
 def load_anatomy(path: Path | None) -> Anatomy:
-    """The head of a label map, or nilearn's head where `path` is None."""
+    """The head of a label map, or nilearn's head where `path` is None.
+
+    Raises `TrainingError`, with the file's name, where it is damaged, not 3D, or holds no brain.
+    """
     if path is None:
         return _anatomy(mni_head(), (1.0, 1.0, 1.0), ONE_HEAD)
-    image: Any = canonical(nibabel.load(str(path)))
-    labels = np.asarray(image.dataobj).astype(np.int32)
-    lps = np.ascontiguousarray(labels[::-1, ::-1, :].T)
+    image = _open(path)
+    try:
+        labels = np.asarray(image.dataobj)
+    except _DAMAGED as error:
+        raise _unusable(path, str(error)) from error
+    if not (labels.min() >= 0 and labels.max() <= _LARGEST_LABEL):
+        raise _unusable(path, f"its values reach from {labels.min():g} to {labels.max():g}")
+    lps = np.ascontiguousarray(labels.astype(np.int32)[::-1, ::-1, :].T)
+    tissue = to_tissue(lps)
+    if not _brain(tissue).any():
+        raise _unusable(path, "no brain in it")
     x, y, z = (float(v) for v in image.header.get_zooms()[:3])
-    return _anatomy(to_tissue(lps), (z, y, x), path.name)
+    return _anatomy(tissue, (z, y, x), path.name)
+
+
+def _open(path: Path) -> Any:
+    """The image turned to RAS+, its voxels not read yet."""
+    try:
+        image: Any = nibabel.load(str(path))
+        shape: tuple[int, ...] = image.shape
+        if len(shape) == 3 and min(shape) > 1:
+            return canonical(image)
+    except _DAMAGED as error:
+        raise _unusable(path, str(error)) from error
+    raise _unusable(path, f"its shape is {shape}")
+
+
+def _unusable(path: Path, why: str) -> TrainingError:
+    return TrainingError(
+        f"--anatomy: {path} cannot be used ({' '.join(why.split())}): needed is a whole label map, 3D, with "
+        "FreeSurfer's labels of the brain; mend or remove it"
+    )
 
 
 def to_tissue(labels: NDArray[np.int32]) -> UInt8:
@@ -97,6 +140,11 @@ def to_tissue(labels: NDArray[np.int32]) -> UInt8:
 
 
 def _anatomy(tissue: UInt8, spacing: tuple[float, float, float], source: str) -> Anatomy:
-    inside = np.isin(tissue[::4, ::4, ::4], BRAIN)
-    z, y, x = (float(v) * 4 for v in np.argwhere(inside).mean(axis=0))
+    z, y, x = (float(v) * 4 for v in np.argwhere(_brain(tissue)).mean(axis=0))
     return Anatomy(tissue=tissue, spacing_mm_zyx=spacing, centre_zyx=(z, y, x), source=source)
+
+
+def _brain(tissue: UInt8) -> NDArray[np.bool_]:
+    """Where the brain is, on every fourth voxel."""
+    inside: NDArray[np.bool_] = np.isin(tissue[::4, ::4, ::4], BRAIN)
+    return inside

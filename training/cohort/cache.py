@@ -9,31 +9,33 @@
 A folder is complete when meta.json is there: it is written last.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.channels import SEQUENCES
 from training.cohort.patient import Options, brain_on, make_model_grid_patient
 from training.cohort.protocol import Site
-from training.cohort.whole import is_whole
+from training.cohort.whole import clear, is_whole, write_about, writing
 from training.half_precision import to_float16
 
 
 def write_cached(folder: Path, seed: int, site: Site, options: Options) -> Path:
     """Write one patient's folder; a whole one of the same patient is kept.
 
-    Raises `TrainingError` where the folder holds one of another seed, site or anatomy.
+    Raises `TrainingError` where the folder holds one of another seed, site or anatomy, or a file cannot be written.
     """
-    if is_whole(folder / "meta.json", seed, site, options):
+    about = folder / "meta.json"
+    if is_whole(about, seed, site, options):
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
+    clear(about, (folder / name for name in ("stack.npy", "mask.npy", "brain.npy")))
     stacked, mask, grid, patient = make_model_grid_patient(seed, site, options)
-    np.save(folder / "stack.npy", to_float16(stacked))
-    np.save(folder / "mask.npy", mask)
-    np.save(folder / "brain.npy", brain_on(patient, grid))
+    _save(folder / "stack.npy", to_float16(stacked))
+    _save(folder / "mask.npy", mask)
+    _save(folder / "brain.npy", brain_on(patient, grid))
     meta = {
         "seed": seed,
         "site": str(site),
@@ -42,7 +44,10 @@ def write_cached(folder: Path, seed: int, site: Site, options: Options) -> Path:
         "source": patient.scene.source,
         "lesions": [asdict(lesion) for lesion in patient.lesions],
     }
-    partial = folder / "meta.json.part"
-    partial.write_text(json.dumps(meta, indent=1))
-    partial.rename(folder / "meta.json")
+    write_about(about, meta)
     return folder
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    with writing(path):
+        np.save(path, array)

@@ -6,6 +6,7 @@ its module, and what stands in a `__main__` has none.
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,12 +15,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from training.cohort.patient import Options
 from training.cohort.protocol import Site
+from training.errors import TrainingError
 
 Writer = Callable[[Path, int, Site, Options], Path]
 
 
 def run(writer: Writer, work: Iterable[tuple[Path, int]], site: Site, options: Options, jobs: int) -> None:
-    """Write every (folder, seed), `jobs` at a time. The first failure ends the run: what has not begun is not."""
+    """Write every (folder, seed), `jobs` at a time. The first failure ends the run: what has not begun is not.
+
+    Raises `TrainingError` where a process was killed.
+    """
     todo = list(work)
     columns = (TextColumn("patients"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
@@ -34,6 +39,10 @@ def run(writer: Writer, work: Iterable[tuple[Path, int]], site: Site, options: O
                 for future in as_completed([pool.submit(writer, folder, seed, site, options) for folder, seed in todo]):
                     future.result()
                     progress.advance(bar)
+            except BrokenProcessPool as error:
+                raise TrainingError(
+                    "a process was killed, as happens for want of memory: take fewer --jobs; the same line goes on"
+                ) from error
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise

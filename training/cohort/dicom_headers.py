@@ -1,36 +1,64 @@
-"""What GE and Siemens write in the headers of the paper's sequences (MR Image IOD, PS3.3 A.4).
+"""What identifies a synthetic study, and what its headers say of it (MR Image IOD, PS3.3 A.4).
 
-Called by write_dicom.py. Pure: a protocol in, attributes out. Everything follows from the seed; no real person, no
-real place. Nominal timing is Table 3's.
+Called by write_dicom.py; how each vendor names a sequence is vendor_sequences.py's. Pure: a protocol in, attributes
+out. Everything follows from seed and options; no real person, no real place. Nominal timing is Table 3's.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from pydicom.uid import generate_uid
 
 from dicom_node.contract.slots import SequenceSlot
-from training.cohort.protocol import Plane, Protocol, Series
-from training.cohort.signal import Contrast
+from training.cohort.protocol import Protocol, Series, Site
+from training.cohort.vendor_sequences import describe, sequence_attributes
 
 BRAVO, PRE, POST, FLAIR = SequenceSlot
 _ORDER: Final = (PRE, FLAIR, BRAVO, POST)
 """Order of acquisition; gadolinium is given after the first."""
 _SERIES_MINUTES: Final = 6
 _FIRST_DAY: Final = datetime(2021, 3, 1, 8, 0)
-_PLANE_WORD: Final = {Plane.AXIAL: "Ax", Plane.SAGITTAL: "Sag", Plane.CORONAL: "Cor"}
+_BORN: Final = date(1957, 4, 1)
+_DECIMALS: Final = 3
+"""Of times and angles: a decimal string has 16 characters at most (PS3.5 6.2, DS)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyIdentity:
-    """Who, when and under which UIDs, all from the seed."""
+    """Who, when and under which UIDs: all that two studies can differ in."""
 
     seed: int
+    site: Site
+    head: str
+    """`Anatomy.source`."""
+    lesions: int | None
+    """`Options.lesions`."""
+    slots: tuple[SequenceSlot, ...]
+    """The series that there are."""
+    shared_frame: bool
+    """One frame of reference for all series, as in one session."""
 
     def uid(self, *parts: object) -> str:
         """A UID of this study; the same parts give the same UID."""
-        return str(generate_uid(entropy_srcs=["quartet synthetic cohort", str(self.seed), *(str(p) for p in parts)]))
+        study = (self.seed, self.site, self.head, self.lesions, "+".join(self.slots), self.shared_frame)
+        return str(generate_uid(entropy_srcs=["|".join(str(p) for p in ("quartet synthetic cohort", *study, *parts))]))
+
+    @property
+    def patient_id(self) -> str:
+        """The sites have patients of their own."""
+        return f"SYNTHETIC-{self.site.upper()}-{self.seed:06d}"
+
+    @property
+    def age_years(self) -> int:
+        """Whole years on the day of the study."""
+        birthday_is_to_come = (self.start.month, self.start.day) < (_BORN.month, _BORN.day)
+        return self.start.year - _BORN.year - birthday_is_to_come
+
+    @property
+    def accession_number(self) -> str:
+        """At most 16 characters (PS3.5 6.2, SH)."""
+        return f"SYN{int(self.uid('accession').rpartition('.')[2]) % 10**10:010d}"
 
     @property
     def start(self) -> datetime:
@@ -46,17 +74,17 @@ def study_attributes(identity: StudyIdentity, protocol: Protocol) -> dict[str, A
     """Patient, study and equipment: the same in every instance."""
     return {
         "PatientName": "DEMO^Synthetic",
-        "PatientID": f"SYNTHETIC-{identity.seed:06d}",
-        "PatientBirthDate": "19570401",
+        "PatientID": identity.patient_id,
+        "PatientBirthDate": f"{_BORN:%Y%m%d}",
         "PatientSex": "F" if identity.seed % 3 else "M",
-        "PatientAge": "064Y",
+        "PatientAge": f"{identity.age_years:03d}Y",
         "PatientIdentityRemoved": "YES",
         "DeidentificationMethod": "Simulated: there is no patient",
         "StudyInstanceUID": identity.uid("study"),
         "StudyID": f"{identity.seed % 100000}",
         "StudyDate": f"{identity.start:%Y%m%d}",
         "StudyTime": f"{identity.start:%H%M%S}.000000",
-        "AccessionNumber": f"SYN{identity.seed:07d}",
+        "AccessionNumber": identity.accession_number,
         "ReferringPhysicianName": "",
         "StudyDescription": "MR BRAIN W WO CONTRAST",
         "Modality": "MR",
@@ -75,9 +103,7 @@ def study_attributes(identity: StudyIdentity, protocol: Protocol) -> dict[str, A
     }
 
 
-def series_attributes(
-    identity: StudyIdentity, protocol: Protocol, series: Series, shared_frame: bool
-) -> dict[str, Any]:
+def series_attributes(identity: StudyIdentity, protocol: Protocol, series: Series) -> dict[str, Any]:
     """One series' own attributes, without its geometry."""
     siemens = protocol.vendor.startswith("SIEMENS")
     start = identity.series_start(series.slot)
@@ -85,86 +111,30 @@ def series_attributes(
     nominal = series.nominal
     attributes: dict[str, Any] = {
         "SeriesInstanceUID": identity.uid("series", series.slot),
-        "FrameOfReferenceUID": identity.uid("frame", "shared" if shared_frame else series.slot),
+        "FrameOfReferenceUID": identity.uid("frame", "shared" if identity.shared_frame else series.slot),
         "SeriesNumber": number * (1 if siemens else 100),
-        "SeriesDescription": describe(protocol, series),
-        "ProtocolName": describe(protocol, series),
+        "SeriesDescription": describe(protocol.vendor, series),
+        "ProtocolName": describe(protocol.vendor, series),
         "SeriesDate": f"{start:%Y%m%d}",
         "SeriesTime": f"{start:%H%M%S}.000000",
         "AcquisitionDate": f"{start:%Y%m%d}",
         "AcquisitionTime": f"{start + timedelta(seconds=20):%H%M%S}.000000",
         "ContentDate": f"{start:%Y%m%d}",
         "AcquisitionNumber": 1,
-        "MRAcquisitionType": "3D",
-        "RepetitionTime": nominal.tr_ms,
-        "EchoTime": nominal.te_ms,
-        "FlipAngle": nominal.flip_deg,
+        "MRAcquisitionType": "2D" if series.geometry.two_dimensional else "3D",
+        "RepetitionTime": round(nominal.tr_ms, _DECIMALS),
+        "EchoTime": round(nominal.te_ms, _DECIMALS),
+        "FlipAngle": round(nominal.flip_deg, _DECIMALS),
         "NumberOfAverages": 1,
         "EchoNumbers": 1,
         "PixelBandwidth": 244 if series.slot is BRAVO else 488,
         "PercentSampling": 100,
         "PercentPhaseFieldOfView": 100,
         "InPlanePhaseEncodingDirection": "ROW",
-        **(_siemens_sequence(series) if siemens else _ge_sequence(series)),
+        **sequence_attributes(protocol.vendor, series),
     }
-    if nominal.ti_ms:
-        attributes["InversionTime"] = nominal.ti_ms
+    if "IR" in attributes["ScanningSequence"]:
+        attributes["InversionTime"] = round(nominal.ti_ms, _DECIMALS)
     if series.after_gd:
         attributes |= {"ContrastBolusAgent": "MULTIHANCE", "ContrastBolusRoute": "IV", "ContrastBolusVolume": 15}
     return attributes
-
-
-def describe(protocol: Protocol, series: Series) -> str:
-    """The series description as a technologist names it."""
-    plane = _PLANE_WORD[series.geometry.plane]
-    if protocol.vendor.startswith("SIEMENS"):
-        names = {
-            BRAVO: "t1_mprage_tra_p2_iso_KM",
-            PRE: "t1_space_sag_p2_iso",
-            POST: "t1_space_sag_p2_iso_KM",
-            FLAIR: "t2_space_dark-fluid_sag_p2_iso",
-        }
-        return names[series.slot]
-    names = {
-        BRAVO: f"{plane} BRAVO +C",
-        PRE: f"{plane} T1 CUBE PRE",
-        POST: f"{plane} T1 CUBE +C",
-        FLAIR: f"{plane} T2 FLAIR CUBE",
-    }
-    return names[series.slot]
-
-
-def _siemens_sequence(series: Series) -> dict[str, Any]:
-    image_type = ["ORIGINAL", "PRIMARY", "M", "ND", "NORM"]
-    if series.pulse.contrast in (Contrast.IR_GRE, Contrast.GRE):
-        return {
-            "ImageType": image_type, "ScanningSequence": ["GR", "IR"], "SequenceVariant": ["SK", "SP", "MP"],
-            "SequenceName": "*tfl3d1_16ns", "ScanOptions": "IR", "EchoTrainLength": 1,
-        }  # fmt: skip
-    if series.pulse.contrast is Contrast.FLAIR:
-        return {
-            "ImageType": image_type, "ScanningSequence": ["SE", "IR"], "SequenceVariant": ["SK", "SP", "MP"],
-            "SequenceName": "*spcir_278ns", "ScanOptions": ["IR", "PFP"], "EchoTrainLength": 278,
-        }  # fmt: skip
-    return {
-        "ImageType": image_type, "ScanningSequence": "SE", "SequenceVariant": ["SK", "SP"], "SequenceName": "*spc_45ns",
-        "ScanOptions": "PFP", "EchoTrainLength": 45,
-    }  # fmt: skip
-
-
-def _ge_sequence(series: Series) -> dict[str, Any]:
-    image_type = ["ORIGINAL", "PRIMARY", "OTHER"]
-    if series.pulse.contrast in (Contrast.IR_GRE, Contrast.GRE):
-        return {
-            "ImageType": image_type, "ScanningSequence": ["GR", "IR"], "SequenceVariant": ["SS", "SP", "SK", "MP"],
-            "ScanOptions": ["FAST_GEMS", "EDR_GEMS", "ACC_GEMS"], "EchoTrainLength": 1,
-        }  # fmt: skip
-    if series.pulse.contrast is Contrast.FLAIR:
-        return {
-            "ImageType": image_type, "ScanningSequence": ["SE", "IR"], "SequenceVariant": "SK",
-            "ScanOptions": ["FAST_GEMS", "EDR_GEMS", "ACC_GEMS", "FS"], "EchoTrainLength": 160,
-        }  # fmt: skip
-    return {
-        "ImageType": image_type, "ScanningSequence": "SE", "SequenceVariant": "SK",
-        "ScanOptions": ["FAST_GEMS", "EDR_GEMS", "ACC_GEMS"], "EchoTrainLength": 24,
-    }  # fmt: skip

@@ -58,13 +58,15 @@ class Lesion:
 def draw_lesions(
     tissue: UInt8, grid: Grid, rng: np.random.Generator, site: Site, count: int | None = None
 ) -> tuple[Lesion, ...]:
-    """The patient's metastases; at least one, `count` if given. Large ones push `tissue` aside in place."""
+    """The patient's metastases: `count` at most, as one that finds no place or fills no voxel is left out; without
+    `count` as many as the cohort has. Large ones push `tissue` aside in place.
+    """
     spacing = grid.spacing_mm_xyz[::-1]
     coarse = tissue[::_COARSE, ::_COARSE, ::_COARSE]
     weight, depth = _places(coarse, spacing)
     wanted = _count(rng) if count is None else count
     wide = site is Site.RANDOMISED
-    glioma = wide and rng.random() < 0.3
+    glioma = wide and count != 0 and rng.random() < 0.3
     forms = [_glioma_form(rng)] if glioma else []
     wanted = int(rng.integers(1, 4)) if glioma and count is None else wanted
     forms += [_form(rng) for _ in range(wanted - len(forms))]

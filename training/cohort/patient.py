@@ -35,7 +35,7 @@ class Options:
     anatomy: Path | None = None
     """A folder of label maps; None: nilearn's head."""
     lesions: int | None = None
-    """How many metastases to plant; None: as the cohort has them."""
+    """How many metastases to plant at most; None: as the cohort has them."""
     without: tuple[SequenceSlot, ...] = ()
     skull_stripping: bool = True
     """Whether the randomised mode may strip the skull."""
@@ -55,6 +55,8 @@ class Patient:
     scene: Scene
     keep: Float32 | None
     """On the scene's grid: 1 what stripping or defacing leaves; None leaves all."""
+    options: Options
+    """What the caller fixed."""
 
     @property
     def lesions(self) -> tuple[PlantedLesion, ...]:
@@ -100,7 +102,14 @@ def _make(seed: int, site: Site, options: Options) -> Patient:
     elif protocol.defaced:
         keep = face_mask(scene, rng)
     return Patient(
-        seed=seed, protocol=protocol, volumes=volumes, poses=poses, reference=reference, scene=scene, keep=keep
+        seed=seed,
+        protocol=protocol,
+        volumes=volumes,
+        poses=poses,
+        reference=reference,
+        scene=scene,
+        keep=keep,
+        options=options,
     )
 
 

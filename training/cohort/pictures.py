@@ -8,6 +8,15 @@ from matplotlib.figure import Figure
 from model.channels import SEQUENCES
 from training.cohort.patient import Options, make_model_grid_patient
 from training.cohort.protocol import Site
+from training.errors import TrainingError
+
+_SUFFIXES = (".png", ".pdf")
+
+
+def require_page(path: Path) -> None:
+    """Raises `TrainingError` where the page cannot have this name: found before the patients are made."""
+    if path.suffix.lower() not in _SUFFIXES or path.is_dir():
+        raise TrainingError(f"--out {path}: give the name of a file that ends in {' or '.join(_SUFFIXES)}")
 
 
 def write_pictures(path: Path, seeds: list[int], site: Site, options: Options) -> None:

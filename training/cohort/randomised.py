@@ -23,7 +23,7 @@ from training.cohort.protocol import (
     flair_pulse,
     mprage_pulse,
 )
-from training.cohort.signal import Contrast, Pulse
+from training.cohort.signal import Contrast, Pulse, fluid_null_ms
 
 _Rng = np.random.Generator
 
@@ -52,7 +52,7 @@ def randomised_protocol(rng: _Rng) -> Protocol:
             pulse=pulse,
             nominal=Nominal(tr_ms=pulse.tr_ms, te_ms=pulse.te_ms, ti_ms=pulse.ti_ms, flip_deg=pulse.flip_deg),
             geometry=geometry,
-            quality=_quality(rng, thick=geometry.slice_mm > 2),
+            quality=_quality(rng, thick=geometry.two_dimensional),
             after_gd=after and (slot is not FLAIR or rng.random() < 0.6),
             flow=_flow(rng, pulse),
         )
@@ -115,17 +115,9 @@ def _flair(rng: _Rng, field_t: float) -> Pulse:
         contrast=Contrast.FLAIR,
         tr_ms=base.tr_ms,
         te_ms=float(rng.uniform(35, 160)),
-        ti_ms=_null_fluid(base.tr_ms - train) * float(rng.uniform(0.92, 1.06)),
+        ti_ms=fluid_null_ms(base.tr_ms - train) * float(rng.uniform(0.92, 1.06)),
         train_ms=train,
     )
-
-
-def _null_fluid(tr_ms: float, t1_ms: float = 3900) -> float:
-    """The inversion time at which fluid vanishes: 1 - (1 + s) e^(-TI/T1) = 0, s what recovers before the inversion."""
-    ti = 2000.0
-    for _ in range(20):
-        ti = t1_ms * float(np.log(2 - np.exp(-(tr_ms - ti) / t1_ms)))
-    return ti
 
 
 def _geometry(rng: _Rng, thick: bool) -> Geometry:

@@ -68,7 +68,7 @@ def scene_grid() -> Grid:
 def build_scene(
     rng: np.random.Generator, site: Site, field_t: float, anatomy: Path | None, count: int | None = None
 ) -> Scene:
-    """Everything of a patient that no scanner changes; `count` metastases, or as the cohort has them."""
+    """Everything of a patient that no scanner changes; `count` metastases at most, or as the cohort has them."""
     head = load_anatomy(anatomy)
     grid = scene_grid()
     wide = site is Site.RANDOMISED

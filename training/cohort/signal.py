@@ -59,6 +59,17 @@ def signal(pulse: Pulse, t1_ms: Float64, t2_ms: Float64, pd: Float64) -> Float64
     return _flair(pulse, t1_ms, t2_ms, pd)
 
 
+def fluid_null_ms(tr_ms: float, t1_ms: float = 3900) -> float:
+    """The inversion time at which fluid vanishes: 1 - (1 + s) e^(-TI/T1) = 0, s what recovers before the inversion.
+
+    `tr_ms` is what is left of the repetition after the echo train.
+    """
+    ti = 2000.0
+    for _ in range(20):
+        ti = t1_ms * float(np.log(2 - np.exp(-(tr_ms - ti) / t1_ms)))
+    return ti
+
+
 def _t2_star(t2_ms: Float64) -> Float64:
     """T2* where only the static field of a good shim adds to T2: 1/T2* = 1/T2 + 1/90 ms."""
     starred: Float64 = 1 / (1 / t2_ms + 1 / 90)

@@ -2,12 +2,12 @@
 
     OUT/<series number>_<slot>/IM0001.dcm ...
     OUT/planted.json        seed, StudyInstanceUID, reference slot, lesions (centroid_mm, volume_ml, diameter_mm; LPS
-                            of the reference series)
+                            of the reference series); written last
 
 Series are native and unregistered: the head moves between them. Used by `quartet demo` and the acceptance tests.
 """
 
-import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
+from dicom_node.contract.slots import SequenceSlot
 from training.cohort.dicom_headers import StudyIdentity, series_attributes, study_attributes
 from training.cohort.patient import Options, Patient, make_patient
 from training.cohort.protocol import Series, Site
+from training.cohort.whole import clear, read_about, write_about, writing
 from worker.volume.geometry import Grid, Volume
 
 _LARGEST = 32767
+_SERIES_FOLDER = re.compile(rf"\d{{3}}_({'|'.join(SequenceSlot)})")
 
 
 def write_dicom(folder: Path, seed: int, site: Site, options: Options, shared_frame: bool = True) -> Path:
@@ -34,11 +37,11 @@ def write_dicom(folder: Path, seed: int, site: Site, options: Options, shared_fr
 def write_study(folder: Path, patient: Patient, shared_frame: bool = True, slices: slice = slice(None)) -> Path:
     """Write a patient's study, `slices` of each series. Raises FileExistsError where the folder already holds one."""
     _refuse_full(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    identity = StudyIdentity(seed=patient.seed)
+    _remove_leftovers(folder)
+    identity = study_identity(patient, shared_frame)
     for series in patient.protocol.series:
         if series.slot in patient.volumes:
-            _write_series(folder, identity, patient, series, shared_frame, slices)
+            _write_series(folder, identity, patient, series, slices)
     planted = {
         "seed": patient.seed,
         "site": str(patient.protocol.site),
@@ -46,29 +49,49 @@ def write_study(folder: Path, patient: Patient, shared_frame: bool = True, slice
         "reference": str(patient.reference),
         "lesions": [asdict(lesion) for lesion in patient.lesions],
     }
-    (folder / "planted.json").write_text(json.dumps(planted, indent=1))
+    write_about(folder / "planted.json", planted)
     return folder
 
 
+def study_identity(patient: Patient, shared_frame: bool = True) -> StudyIdentity:
+    """Who the patient is: two studies that differ in anything share no UID."""
+    return StudyIdentity(
+        seed=patient.seed,
+        site=patient.protocol.site,
+        head=patient.scene.source,
+        lesions=patient.options.lesions,
+        slots=tuple(slot for slot in SequenceSlot if slot in patient.volumes),
+        shared_frame=shared_frame,
+    )
+
+
 def _refuse_full(folder: Path) -> None:
-    if (folder / "planted.json").exists():
+    if read_about(folder / "planted.json") is not None:
         raise FileExistsError(f"{folder} already holds a study")
 
 
-def _write_series(
-    folder: Path, identity: StudyIdentity, patient: Patient, series: Series, shared_frame: bool, slices: slice
-) -> None:
+def _remove_leftovers(folder: Path) -> None:
+    """Series of a run that was broken off: files of our own names, and the folders that are empty then."""
+    clear(folder / "planted.json", ())
+    for series in [path for path in folder.iterdir() if _SERIES_FOLDER.fullmatch(path.name) and path.is_dir()]:
+        for path in series.glob("IM[0-9][0-9][0-9][0-9].dcm"):
+            path.unlink()
+        if not any(series.iterdir()):
+            series.rmdir()
+
+
+def _write_series(folder: Path, identity: StudyIdentity, patient: Patient, series: Series, slices: slice) -> None:
     volume = patient.volumes[series.slot]
-    attributes = study_attributes(identity, patient.protocol) | series_attributes(
-        identity, patient.protocol, series, shared_frame
-    )
+    attributes = study_attributes(identity, patient.protocol) | series_attributes(identity, patient.protocol, series)
     target = folder / f"{attributes['SeriesNumber']:03d}_{series.slot}"
-    target.mkdir()
+    target.mkdir(exist_ok=True)
     pixels = np.clip(np.round(volume.voxels), 0, _LARGEST).astype(np.uint16)
     window = _window(volume)
     for index, plane in list(enumerate(pixels))[slices]:
         ds = _instance(identity, attributes, series, volume.grid, index, plane, window)
-        ds.save_as(target / f"IM{index + 1:04d}.dcm", enforce_file_format=True)
+        path = target / f"IM{index + 1:04d}.dcm"
+        with writing(path):
+            ds.save_as(path, enforce_file_format=True)
 
 
 def _instance(

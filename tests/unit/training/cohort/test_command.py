@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,9 +45,27 @@ def test_two_processes_find_their_work(tmp_path: Path) -> None:
 
 
 def test_a_failure_in_a_process_ends_the_run_and_is_told(tmp_path: Path) -> None:
+    """The map's header tells nothing: a process finds that it holds no brain."""
+    nibabel.save(nibabel.Nifti1Image(np.zeros((24, 24, 24), dtype=np.int16), np.eye(4)), tmp_path / "map.nii.gz")
     told = cohort(tmp_path / "out", "--anatomy", str(tmp_path))
     assert told.returncode == 2
-    assert told.stderr == f"training.cohort: --anatomy {tmp_path}: no label maps (*.nii.gz) there\n"
+    assert told.stderr.startswith(f"training.cohort: --anatomy: {tmp_path}/map.nii.gz cannot be used (no brain in it)")
+    assert told.stderr.count("\n") == 1
+
+
+class Deadly:
+    """A writer that kills the process which unpacks it, as the system does with one that takes too much memory."""
+
+    def __call__(self, folder: Path, seed: int, site: Site, options: Options) -> Path:
+        raise NotImplementedError
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return signal.raise_signal, (signal.SIGKILL,)
+
+
+def test_a_killed_process_is_told_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"a process was killed, .*fewer --jobs; the same line goes on"):
+        run(Deadly(), [(tmp_path / "0000", 1)], Site.B, Options(), jobs=2)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +77,9 @@ def test_a_failure_in_a_process_ends_the_run_and_is_told(tmp_path: Path) -> None
         (["dicom", "--out", "out", "--anatomy", "nowhere"], "--anatomy nowhere: no label maps (*.nii.gz) there"),
         (["dicom", "--out", "out", *ALL_LEFT_OUT], "no series is left of site A: leave out fewer"),
         (["dicom", "--out", "study"], "study already holds a study"),
+        (["pictures", "--out", "study"], "--out study: give the name of a file that ends in .png or .pdf"),
+        (["pictures", "--out", "page.jpg"], "--out page.jpg: give the name of a file that ends in .png or .pdf"),
+        (["pictures", "--out", "maps.png"], "--out maps.png: give the name of a file that ends in .png or .pdf"),
     ],
 )
 def test_what_cannot_be_used_is_one_plain_line(
@@ -66,7 +88,8 @@ def test_what_cannot_be_used_is_one_plain_line(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "study").mkdir()
-    (tmp_path / "study" / "planted.json").touch()
+    (tmp_path / "study" / "planted.json").write_text("{}")
+    (tmp_path / "maps.png").mkdir()
     assert main(typed) == 2
     assert capsys.readouterr().err == f"training.cohort: {words}\n"
 
@@ -84,7 +107,6 @@ def test_a_seed_below_0_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ({"seed": 99, "site": "B", "source": ONE_HEAD}, "another patient (seed 99, site B, head nilearn"),
         ({"seed": 1, "site": "A", "source": ONE_HEAD}, "another patient (seed 1, site A, head nilearn"),
         ({"seed": 1, "site": "B", "source": "ball.nii.gz"}, "another patient (seed 1, site B, head ball.nii.gz)"),
-        ([], "cannot be read"),
     ],
 )
 @pytest.mark.parametrize(("writer", "about"), [(write_cached, "meta.json"), (write_nifti, "planted.json")])

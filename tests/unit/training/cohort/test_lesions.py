@@ -70,6 +70,13 @@ def test_lesions_lie_in_the_brain_and_apart(tissue: np.ndarray) -> None:
     assert bodies >= len(lesions) - 3
 
 
+@pytest.mark.parametrize("site", list(Site))
+def test_a_patient_of_whom_no_metastasis_is_asked_has_none(tissue: np.ndarray, site: Site) -> None:
+    """No glioma either, at the randomised site."""
+    for seed in range(10):
+        assert draw_lesions(tissue, scene_grid(), np.random.default_rng(seed), site, count=0) == ()
+
+
 def test_the_rim_of_a_glioma_may_be_open_and_that_of_a_metastasis_is_not() -> None:
     """How much of the millimetre below the border is core: nothing, or a part of it."""
     grid = scene_grid()

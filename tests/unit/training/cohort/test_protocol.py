@@ -56,6 +56,12 @@ def test_randomised_examinations_vary_widely() -> None:
     assert {Contrast.IR_GRE, Contrast.GRE, Contrast.SE} == set(bravo)
 
 
+def test_thick_slices_are_acquired_one_by_one() -> None:
+    """None at sites A and B, where 3D sequences are the paper's."""
+    flat = {site: {s.geometry.two_dimensional for p in _draw(site, 30) for s in p.series} for site in Site}
+    assert flat == {Site.A: {False}, Site.B: {False}, Site.RANDOMISED: {False, True}}
+
+
 @pytest.mark.parametrize("site", list(Site))
 def test_a_seed_gives_one_examination(site: Site) -> None:
     """Equal seeds, equal protocols."""

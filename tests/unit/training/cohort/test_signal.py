@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.cohort.protocol import bravo_pulse, cube_pulse, flair_pulse
-from training.cohort.signal import Contrast, Pulse, signal
+from training.cohort.signal import Contrast, Pulse, fluid_null_ms, signal
 from training.cohort.tissues import Tissue, tissue_table, with_gadolinium, with_own_fluids
 
 _ROWS = ("grey", "fluid", "before", "0.1 mM", "0.3 mM", "0.8 mM", "blood 0.6", "blood 1.0")
@@ -33,6 +33,14 @@ def _relative(pulse: Pulse) -> dict[str, float]:
 def test_contrasts_are_those_of_the_sanity_table(pulse: Pulse, wanted: tuple[float, ...], tolerance: float) -> None:
     """FLAIR is looser: one effective echo time stands for a train whose weighting differs with T2."""
     assert _relative(pulse) == pytest.approx(dict(zip(_ROWS, wanted, strict=True)), rel=tolerance)
+
+
+@pytest.mark.parametrize("t1_ms", [3900, 4000])
+def test_fluid_vanishes_at_its_inversion_time(t1_ms: float) -> None:
+    """After an echo train of 500 ms."""
+    ti_ms = fluid_null_ms(6000 - 500, t1_ms)
+    pulse = Pulse(contrast=Contrast.FLAIR, tr_ms=6000, te_ms=0, ti_ms=ti_ms, train_ms=500)
+    assert signal(pulse, np.array([t1_ms]), np.array([2000.0]), np.array([1.0]))[0] < 1e-6
 
 
 def test_gadolinium_shortens_both_times() -> None:
