@@ -7,11 +7,12 @@ training, evaluation and serving see the same. Knows no network.
 
 import argparse
 import json
+import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from rich.progress import track
 from dicom_node.contract.slots import REFERENCE_ORDER, SequenceSlot
 from model.channels import SIZE_PX, SLICE_SPACING_MM, SPACING_MM
 from training import out_folder
-from training.cases import brainmetshare, challenge
+from training.cases import brainmetshare, challenge, layouts
 from training.cases.case import Case, CaseError, load, without_empty
+from training.cases.told import Told
 from training.deface import DefacingError, without_face
 from training.errors import TrainingError
 from training.half_precision import to_float16
@@ -33,10 +35,12 @@ from worker.volume.geometry import Float64, Grid, Volume
 from worker.volume.resample import IDENTITY, model_grid, resample, to_model_grid
 from worker.volume.stack import stack
 
-KINDS = ("cache", "brainmetshare", "brainmetshare-png", "brats", "ucsf", "bids")
+KINDS = layouts.KINDS
 SAME_MM = 0.1
 """Grids that lie nearer to each other are one: what a set has brought onto one grid, it has registered."""
 NOT_DEFACED, FACE_REMOVED, NO_FACE = "not asked for", "face removed", "no skull and so no face"
+PART = ".part"
+"""Where a patient lies while it is written: deeper than readers of patients look."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,10 +111,16 @@ def open_source(kind: str, root: Path, choice: challenge.SlotChoice | None = Non
 
 def _open(kind: str, root: Path, choice: challenge.SlotChoice | None) -> Source:
     wanted = choice or challenge.SlotChoice()
+    _check_kind(kind)
+    if not root.is_dir():
+        raise CaseError(f"{root}: there is no such folder")
     if kind == "cache":
         folders = sorted(path.parent for path in root.glob("*/stack.npy"))
         if not folders:
-            raise CaseError(f"{root}: no */stack.npy; make some with `python -m training.cohort cache --help`")
+            raise CaseError(
+                f"{root}: no */stack.npy: `python -m training.prepare` makes them from NIfTI or PNG, "
+                "`python -m training.cohort cache` for synthetic patients"
+            )
         return Source(names=tuple(f.name for f in folders), get=lambda index: load_cached(folders[index]))
     if kind == "brainmetshare-png":
         pngs = brainmetshare.list_png(root)
@@ -122,10 +132,13 @@ def _open(kind: str, root: Path, choice: challenge.SlotChoice | None) -> Source:
         "ucsf": lambda: challenge.list_ucsf(root, wanted),
         "bids": lambda: challenge.list_bids(root, wanted),
     }
-    if kind not in listers:
-        raise CaseError(f"no layout {kind!r}; known: {', '.join(KINDS)}")
     files = listers[kind]()
     return Source(names=tuple(f.name for f in files), get=lambda index: prepare(load(files[index])))
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise CaseError(f"no layout {kind!r}; known: {', '.join(KINDS)}")
 
 
 def load_cached(folder: Path) -> Patient:
@@ -236,11 +249,11 @@ def deface(patient: Patient) -> Patient:
 
 
 def write_cache(patient: Patient, folder: Path, site: str = "") -> Path:
-    """Write a patient as `load_cached` and training read it. Gives its folder."""
-    target = folder / patient.name
-    target.mkdir(parents=True, exist_ok=True)
-    np.save(target / "stack.npy", to_float16(patient.stack, only_where_needed=True))
-    np.save(target / "mask.npy", patient.truth_on_model_grid().astype(np.uint8))
+    """Write a patient as `load_cached` and training read it, whole or not at all. Gives its folder.
+
+    Raises `TrainingError` where it cannot be written.
+    """
+    target, part = folder / patient.name, folder / PART / patient.name
     about = {
         "name": patient.name,
         "subject": patient.subject,
@@ -249,18 +262,41 @@ def write_cache(patient: Patient, folder: Path, site: str = "") -> Path:
         "left_out": {str(slot): reason for slot, reason in patient.left_out.items()},
         "defacing": patient.defacing,
     }
-    (target / "meta.json").write_text(json.dumps(about))
+    try:
+        shutil.rmtree(part, ignore_errors=True)  # what a run that was killed left
+        part.mkdir(parents=True)
+        np.save(part / "stack.npy", to_float16(patient.stack, only_where_needed=True))
+        np.save(part / "mask.npy", patient.truth_on_model_grid().astype(np.uint8))
+        (part / "meta.json").write_text(json.dumps(about))
+        _place(part, target)
+    except OSError as error:
+        why = error.strerror or error
+        raise TrainingError(f"{target} cannot be written ({why}): make room there; repeat the same line") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        with suppress(OSError):
+            part.parent.rmdir()
     return target
+
+
+def _place(part: Path, target: Path) -> None:
+    """The stack goes first and comes last: without it nobody takes the folder for a patient. Other files stay."""
+    target.mkdir(exist_ok=True)
+    (target / "stack.npy").unlink(missing_ok=True)
+    for name in ("mask.npy", "meta.json", "stack.npy"):
+        (part / name).replace(target / name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line. Exit code 2 with one plain line where the data set cannot be read or has no truth at all; 3 where a
-    patient cannot be read, or its face not be taken out: that patient is not written, the others are.
+    patient cannot be read, or its face not be taken out: that patient is not written, the others are; 130 by Ctrl-C.
     """
     parser = argparse.ArgumentParser(
         prog="python -m training.prepare",
         description="Bring a data set onto the model's grid, registered as in serving, for training.train.",
-        epilog="example: python -m training.prepare --cases brainmetshare /data/mets --out patients --deface",
+        epilog=f"{layouts.TABLE}\n\n"
+        "example: python -m training.prepare --cases brainmetshare /data/mets --out patients --deface",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--cases", nargs=2, metavar=("LAYOUT", "DIR"), required=True, help=f"one of {', '.join(KINDS)}")
     parser.add_argument("--post-gd", choices=["BRAVO", "POST_CUBE"], default="BRAVO", help="slot of post-Gd T1")
@@ -271,12 +307,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder to write NAME/{stack,mask}.npy to")
     given = parser.parse_args(arguments)
     choice = challenge.SlotChoice(post=SequenceSlot(given.post_gd), use_pre=not given.without_pre, labels=given.labels)
+    root, told = Path(given.cases[1]), Told()
     try:
+        _check_kind(given.cases[0])
+        _check_apart(root, [given.out])
         out_folder.make(given.out)
-        return _write_all(open_source(given.cases[0], Path(given.cases[1]), choice), given)
+        source = open_source(given.cases[0], root, choice)
+        _check_apart(root, [given.out / name for name in source.names])
+        return _write_all(source, given, told)
     except (CaseError, TrainingError) as error:
         _say(str(error))
         return 2
+    except KeyboardInterrupt:
+        _say(f"broken off; {told.count()}, each whole; the same line writes all of them again")
+        return 130
 
 
 DEFACE_HELP = (
@@ -285,44 +329,47 @@ DEFACE_HELP = (
 )
 
 
-class _Outcome(Enum):
-    WRITTEN = auto()
-    WITHOUT_TRUTH = auto()
-    REFUSED = auto()
+def _check_apart(root: Path, folders: Iterable[Path]) -> None:
+    """Raises `TrainingError` where one of the folders to write to is the source or lies in it."""
+    source = root.resolve()
+    if any(source in (place, *place.parents) for place in (folder.resolve() for folder in folders)):
+        raise TrainingError(f"--out would write into {root}, among the data it is made of: give a folder elsewhere")
 
 
-def _write_all(source: Source, given: argparse.Namespace) -> int:
+def _write_all(source: Source, given: argparse.Namespace, told: Told) -> int:
     """Write every patient that has a truth; the exit code. Raises `CaseError` where none has."""
-    unread: set[int] = set()
-    numbers = track(range(len(source.names)), description="prepare")
-    counts = Counter(_write(source, number, given, unread) for number in numbers)
-    if unread:
-        _say(challenge.unread_note(unread))
-    if counts[_Outcome.WITHOUT_TRUTH] == len(source.names):
-        raise CaseError(f"{given.cases[1]}: no patient has a mask, nothing is written")
-    if counts[_Outcome.WITHOUT_TRUTH]:
-        _say(f"{counts[_Outcome.WITHOUT_TRUTH]} of {len(source.names)} patients have no mask and are not written")
-    return 3 if counts[_Outcome.REFUSED] else 0
+    sought = layouts.mask_sought(given.cases[0])
+    for number in track(range(len(source.names)), description="prepare"):
+        _write(source, number, given, told)
+    if len(told.without_truth) == len(source.names):
+        raise CaseError(f"{given.cases[1]}: no patient has a mask, nothing is written (looked for {sought})")
+    for line in told.lines(sought):
+        _say(line)
+    return 3 if told.refused else 0
 
 
-def _write(source: Source, number: int, given: argparse.Namespace, unread: set[int]) -> _Outcome:
+def _write(source: Source, number: int, given: argparse.Namespace, told: Told) -> None:
     """Write one patient that has a truth, and say why where it cannot be, and what it had to be left without."""
     name = source.names[number]
     try:
         patient = source.get(number)
         if patient.truth is None:
-            return _Outcome.WITHOUT_TRUTH
+            told.without_truth.append(name)
+            return
         patient = deface(patient) if given.deface else patient
     except (CaseError, DefacingError) as error:
         _say(f"{name} is not written: {error}")
-        return _Outcome.REFUSED
+        told.refused.append(name)
+        return
     for slot, reason in patient.left_out.items():
         _say(f"{name} is written without {slot}: {reason}")
     if patient.defacing == NO_FACE:
         _say(f"{name} is left as it is: {NO_FACE}")
-    unread |= set(patient.unread_labels)
-    write_cache(patient, given.out, given.site)
-    return _Outcome.WRITTEN
+    told.unread |= set(patient.unread_labels)
+    folder = write_cache(patient, given.out, given.site)
+    told.written[name] = patient.present
+    if not np.load(folder / "mask.npy").any():
+        told.empty.append(name)
 
 
 def _say(line: str) -> None:

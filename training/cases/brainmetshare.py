@@ -29,18 +29,22 @@ PNG_FOLDERS = {
     SequenceSlot.POST_CUBE: "2",
     SequenceSlot.FLAIR: "3",
 }
-_PATIENT = "Mets_*"
+PATIENTS = "Mets_*"
+"""Their folders, at any depth."""
+MASK = "seg"
+LABELS = EVERY_LABEL
+"""Taken as lesion where nothing else is asked for."""
 
 
 def list_nifti(root: Path, labels: tuple[int, ...] | None = None) -> list[CaseFiles]:
     """Every patient below `root`; `labels` None: whatever the mask outlines. Raises `CaseError` where there is none."""
-    wanted = EVERY_LABEL if labels is None else labels
+    wanted = LABELS if labels is None else labels
     found = []
     for folder in _patients(root):
         paths = {slot: _nifti(folder, name) for slot, name in NIFTI_NAMES.items()}
         sequences = {slot: path for slot, path in paths.items() if path is not None}
         if sequences:
-            mask = _nifti(folder, "seg")
+            mask = _nifti(folder, MASK)
             found.append(CaseFiles(name=folder.name, sequences=sequences, mask=mask, lesion_labels=wanted))
     if not found:
         raise CaseError(f"{root}: no Mets_*/ with bravo, t1_pre, t1_gd or flair .nii.gz")
@@ -71,9 +75,9 @@ def load_png(folder: Path, labels: tuple[int, ...] | None = None) -> Case:
     volumes, left_out = without_empty(str(folder), read)
     truth: Mask | None = None
     unread: tuple[int, ...] = ()
-    mask = folder / "seg"
+    mask = folder / MASK
     if mask.is_dir():
-        truth, unread = lesions(_slices(mask), EVERY_LABEL if labels is None else labels, (), mask)
+        truth, unread = lesions(_slices(mask), LABELS if labels is None else labels, (), mask)
         if truth.shape not in sizes:
             raise CaseError(f"{mask}: the mask has another size than the sequences")
     reference = next(slot for slot in REFERENCE_ORDER if slot in volumes)
@@ -90,9 +94,7 @@ def load_png(folder: Path, labels: tuple[int, ...] | None = None) -> Case:
 
 
 def _patients(root: Path) -> list[Path]:
-    if not root.is_dir():
-        raise CaseError(f"{root} is no folder")
-    return sorted(path for path in root.rglob(_PATIENT) if path.is_dir())
+    return sorted(path for path in root.rglob(PATIENTS) if path.is_dir())
 
 
 def _slices(folder: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -110,7 +110,7 @@ def lesions(
     unread = tuple(label for label in found if label not in (*taken, *others))
     if unread and not set(taken) & set(found):
         raise CaseError(
-            f"{path} holds the labels {_listed(unread)} and none of {_listed(wanted)}, which count as lesion; "
+            f"{path} holds the labels {_listed(found)} and none of {_listed(wanted)}, which count as lesion; "
             "--labels chooses others"
         )
     return np.isin(whole, taken), unread

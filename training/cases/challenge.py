@@ -59,7 +59,7 @@ def label_list(text: str) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Layout:
+class Layout:
     """File name endings of one data set."""
 
     pre: tuple[str, ...]
@@ -72,7 +72,7 @@ class _Layout:
     """What a name holds after the person (a regular expression)."""
 
 
-BRATS_METS = _Layout(
+BRATS_METS = Layout(
     pre=("-t1n",),
     post=("-t1c",),
     flair=("-t2f",),
@@ -81,7 +81,7 @@ BRATS_METS = _Layout(
     other_labels=(2, 4),
     examination=r"(?<=\d)-\d{3}",
 )
-BRATS_2018 = _Layout(
+BRATS_2018 = Layout(
     pre=("_t1",),
     post=("_t1ce",),
     flair=("_flair",),
@@ -90,7 +90,7 @@ BRATS_2018 = _Layout(
     other_labels=(2,),
     examination="",
 )
-UCSF = _Layout(
+UCSF = Layout(
     pre=("_T1pre",),
     post=("_T1post",),
     flair=("_FLAIR",),
@@ -99,6 +99,11 @@ UCSF = _Layout(
     other_labels=(),
     examination=r"(?<=\d)[A-Z]",
 )
+BIDS_GD = "_ce-"
+"""The entity of a T1w with contrast."""
+BIDS_T1, BIDS_FLAIR = "_T1w", "_FLAIR"
+BIDS_MASKS = ("_mask", "_dseg", "_seg")
+BIDS_LABELS = LESION
 
 
 def list_brats(root: Path, choice: SlotChoice) -> list[CaseFiles]:
@@ -120,10 +125,10 @@ def list_bids(root: Path, choice: SlotChoice) -> list[CaseFiles]:
     found = []
     folders = [path for path in root.rglob("anat") if path.is_dir()]
     for anatomy in sorted(path for path in folders if "derivatives" not in path.relative_to(root).parts):
-        t1 = sorted(anatomy.glob("*_T1w.nii*"))
-        post = [path for path in t1 if "_ce-" in path.name]
-        pre = [path for path in t1 if "_ce-" not in path.name]
-        flair = sorted(anatomy.glob("*_FLAIR.nii*"))
+        t1 = _ending(anatomy, BIDS_T1)
+        post = [path for path in t1 if BIDS_GD in path.name]
+        pre = [path for path in t1 if BIDS_GD not in path.name]
+        flair = _ending(anatomy, BIDS_FLAIR)
         sequences = _slots(choice, _first(pre), _first(post), _first(flair))
         if sequences:
             subject = next(iter(sequences.values())).name.split("_")[0]
@@ -133,7 +138,7 @@ def list_bids(root: Path, choice: SlotChoice) -> list[CaseFiles]:
                     subject=subject,
                     sequences=sequences,
                     mask=_bids_mask(root, anatomy),
-                    lesion_labels=_labels(choice, LESION),
+                    lesion_labels=_labels(choice, BIDS_LABELS),
                 )
             )
     return _some(found, root, "sub-*/anat/*_T1w.nii.gz")
@@ -141,12 +146,15 @@ def list_bids(root: Path, choice: SlotChoice) -> list[CaseFiles]:
 
 def _bids_mask(root: Path, anatomy: Path) -> Path | None:
     places = [anatomy, *(root / "derivatives").glob(f"*/{anatomy.relative_to(root)}")]
-    patterns = ("*_mask.nii*", "*_dseg.nii*", "*_seg.nii*")
-    found = [path for place in places for pattern in patterns for path in sorted(place.glob(pattern))]
+    found = [path for place in places for ending in BIDS_MASKS for path in _ending(place, ending)]
     return _first([path for path in found if "brain" not in path.name])
 
 
-def _list(root: Path, layout: _Layout, choice: SlotChoice) -> list[CaseFiles]:
+def _ending(folder: Path, ending: str) -> list[Path]:
+    return sorted(folder.glob(f"*{ending}.nii*"))
+
+
+def _list(root: Path, layout: Layout, choice: SlotChoice) -> list[CaseFiles]:
     found = []
     for post in _matching(root, layout.post):
         stem = _stem(post)

@@ -11,7 +11,7 @@ from PIL import Image
 from support.heads import rigid
 
 from dicom_node.contract.slots import SequenceSlot
-from training.cases import brainmetshare, challenge
+from training.cases import brainmetshare, challenge, layouts
 from training.cases.case import CaseError, CaseFiles, load, read_nifti
 from training.prepare import load_cached, open_source, prepare, write_cache
 
@@ -130,10 +130,21 @@ def test_ucsf_and_bids_layouts(tmp_path: Path) -> None:
     assert subject.mask is not None
 
 
-@pytest.mark.parametrize("kind", ["cache", "brainmetshare", "brainmetshare-png", "brats", "ucsf", "bids"])
+@pytest.mark.parametrize("kind", layouts.KINDS)
 def test_an_empty_folder_is_refused_with_what_was_looked_for(kind: str, tmp_path: Path) -> None:
     with pytest.raises(CaseError, match=r"no "):
         open_source(kind, tmp_path)
+
+
+@pytest.mark.parametrize("kind", layouts.KINDS)
+def test_a_folder_that_is_not_there_is_said_to_be_none(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(CaseError, match="nowhere: there is no such folder"):
+        open_source(kind, tmp_path / "nowhere")
+
+
+def test_real_patients_come_into_a_cache_by_prepare(tmp_path: Path) -> None:
+    with pytest.raises(CaseError, match=r"no \*/stack.npy: `python -m training.prepare` .* from NIfTI"):
+        open_source("cache", tmp_path)
 
 
 def test_a_prepared_patient_survives_the_cache(tmp_path: Path) -> None:
@@ -259,6 +270,15 @@ def test_a_mask_with_none_of_the_labels_is_refused_with_those_it_has(tmp_path: P
     truth = load(replace(files, lesion_labels=(255,))).truth
     assert truth is not None
     assert truth.sum() == 216
+
+
+def test_all_labels_of_a_refused_mask_are_said(tmp_path: Path) -> None:
+    """Known as oedema or not."""
+    labels = lesion() + 2 * lesion()[::-1]
+    labels[:4, :4, :4] = 3
+    files = masked(tmp_path, labels, lesion_labels=(7,), other_labels=(2, 4))
+    with pytest.raises(CaseError, match=r"holds the labels 1, 2, 3 and none of 7"):
+        load(files)
 
 
 def test_a_mask_without_lesions_is_no_fault_where_its_labels_are_known(tmp_path: Path) -> None:

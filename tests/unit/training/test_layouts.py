@@ -9,7 +9,7 @@ from PIL import Image
 
 from dicom_node.contract.slots import SequenceSlot
 from model.channels import SLICES
-from training.cases import brainmetshare, challenge
+from training.cases import brainmetshare, challenge, layouts
 from training.cases.case import CaseError, load
 from training.configuration import Configuration
 from training.patients import open_patients
@@ -162,3 +162,50 @@ def test_two_patients_of_one_name_are_refused_and_neither_overwrites_the_other(
     assert "two patients are called Mets_001" in said
     assert "rename one" in said
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_help_names_the_files_and_labels_that_the_readers_take(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert layouts.TABLE in said
+    rows = [line.split() for line in layouts.TABLE.splitlines() if line.startswith("  ")]
+    assert {row[0] for row in rows} == {"layout", *layouts.KINDS}
+    assert ["brats", "*-t1c", "*-t1n", "*-t2f", "*-seg", "1,", "3"] in rows
+    assert ["brainmetshare", "bravo,", "t1_gd", "t1_pre", "flair", "seg", "all", "but", "0"] in rows
+    assert "Post-Gd T1 stands for BRAVO (gradient echo) unless --post-gd says otherwise" in said
+    assert max(len(line) for line in layouts.TABLE.splitlines()) <= 100
+
+
+def files_of(row: str) -> list[str]:
+    """Names as a row of the table has them, as files of one patient."""
+    cells = [cell for cell in row.split("  ") if cell.strip()][1:5]
+    ends = [cell.split(", ")[0].strip() for cell in cells]
+    return [end.replace("*_ce-*", "*_ce-gd").replace("*", "sub-01") + ".nii.gz" for end in ends]
+
+
+@pytest.mark.parametrize("number", [0, 2, 3, 4, 5])
+def test_a_patient_named_as_in_the_table_is_found_with_its_mask(number: int, tmp_path: Path) -> None:
+    row = [line for line in layouts.TABLE.splitlines() if line.startswith("  ")][1:][number]
+    for name in files_of(row):
+        nifti(tmp_path / "Mets_001" / "anat" / name, LESION if "seg" in name or "mask" in name else HEAD)
+    if row.split()[0] == "brainmetshare":
+        (tmp_path / "Mets_001" / "anat").rename(tmp_path / "Mets_002")
+    (patient,) = open_source(row.split()[0], tmp_path)
+    assert patient.present == (True, True, False, True)
+    assert patient.truth is not None
+    assert patient.truth.sum() == LESION.sum()
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("brainmetshare", "seg.nii.gz beside the sequences"),
+        ("brainmetshare-png", "seg/*.png beside the sequences"),
+        ("brats", "*-seg.nii.gz or *_seg.nii.gz beside the sequences"),
+        ("ucsf", "*_seg.nii.gz beside the sequences"),
+        ("bids", "*_mask.nii.gz or *_dseg.nii.gz or *_seg.nii.gz beside the sequences or in derivatives/*/"),
+    ],
+)
+def test_it_is_told_what_a_mask_is_called(kind: str, words: str) -> None:
+    assert layouts.mask_sought(kind) == words

@@ -1,6 +1,9 @@
 """Between a data set and its patients: the truth moves with its sequence, and what is unusable is named, never used."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,8 @@ from support.patients import write_patient
 import worker.align
 from dicom_node.contract.slots import SequenceSlot
 from training.cases.case import CaseError, CaseFiles, load
+from training.cases.told import Told
+from training.patients import patient_folders
 from training.prepare import Patient, load_cached, main, open_source, prepare
 from worker.volume.alignment import Alignment
 from worker.volume.geometry import Grid, Volume
@@ -61,6 +66,21 @@ def write_bids(root: Path, flair: Volume) -> None:
 
 def refusing(fixed: Volume, moving: Volume) -> tuple[Alignment, str]:
     return Alignment(transform=IDENTITY, quality={}, seconds=0), "the heads differ"
+
+
+def write_mets(root: Path, sequences: dict[int, str], masks: dict[int, np.ndarray]) -> None:
+    """Patients Mets_00N in `root`/set with a letter a sequence: b, p, g, f."""
+    for number, letters in sequences.items():
+        folder = root / "set" / f"Mets_00{number}"
+        for name in ("bravo", "pre", "gd", "flair"):
+            if name[0] in letters:
+                write(folder / f"{name if name[0] in 'bf' else f't1_{name}'}.nii.gz", HEAD, SLAB)
+        if number in masks:
+            write(folder / "seg.nii.gz", masks[number], SLAB)
+
+
+def prepared(root: Path, *options: str) -> int:
+    return main(["--cases", "brainmetshare", str(root / "set"), "--out", str(root / "out"), *options])
 
 
 def test_the_truth_is_moved_with_the_sequence_that_it_was_drawn_on(tmp_path: Path) -> None:
@@ -141,9 +161,10 @@ def test_sessions_of_one_person_say_so_on_disk(tmp_path: Path) -> None:
 
 
 def test_a_set_without_any_mask_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(tmp_path / "Mets_001" / "flair.nii.gz", HEAD, SLAB)
-    assert main(["--cases", "brainmetshare", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
-    assert "no patient has a mask, nothing is written" in capsys.readouterr().err
+    write(tmp_path / "set" / "Mets_001" / "flair.nii.gz", HEAD, SLAB)
+    assert prepared(tmp_path) == 2
+    said = capsys.readouterr().err
+    assert "no patient has a mask, nothing is written (looked for seg.nii.gz beside the sequences)" in said
 
 
 def test_one_damaged_patient_does_not_stop_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +177,10 @@ def test_one_damaged_patient_does_not_stop_the_others(tmp_path: Path, capsys: py
     said = capsys.readouterr().err
     assert "Mets_001 is not written: " in said
     assert "flair.nii.gz has voxels that are no finite numbers" in said
-    assert "1 of 3 patients have no mask and are not written" in said
+    assert "1 of 3 patients have no mask and are not written: Mets_003 (looked for seg.nii.gz beside" in said
+    assert said.endswith(
+        "1 patient written, none with all four sequences; without BRAVO 1, without PRE_CUBE 1, without POST_CUBE 1\n"
+    )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["Mets_002"]
 
 
@@ -218,3 +242,139 @@ def test_what_is_no_cached_patient_is_named(damage: Callable[[Path], None], word
     damage(write_patient(tmp_path, 1))
     with pytest.raises(CaseError, match=f"0001 is no cached patient: .*{words}"):
         cached(tmp_path)
+
+
+def test_at_the_end_stands_how_many_lack_which_sequence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_mets(tmp_path, {1: "bpgf", 2: "bpgf", 3: "pgf", 4: "bpg"}, dict.fromkeys((1, 2, 3, 4), LESION))
+    assert prepared(tmp_path) == 0
+    said = capsys.readouterr().err
+    assert said == (
+        "training.prepare: 4 patients written, 2 with all four sequences; without BRAVO 1, without FLAIR 1\n"
+    )
+
+
+def test_masks_without_a_lesion_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_mets(tmp_path, {1: "f", 2: "f"}, dict.fromkeys((1, 2), np.zeros(SLAB.shape_zyx)))
+    assert prepared(tmp_path) == 0
+    assert "warning: no mask holds a lesion" in capsys.readouterr().err
+    write_mets(tmp_path, {3: "f"}, {3: LESION})
+    assert prepared(tmp_path) == 0
+    said = capsys.readouterr().err
+    assert "2 of 3 patients have an empty mask: Mets_001, Mets_002\n" in said
+    assert "warning" not in said
+
+
+def test_of_many_names_five_are_said() -> None:
+    told = Told(written={"a": (True,) * 4}, without_truth=[f"p{n}" for n in range(12)])
+    missing, count = told.lines("seg.nii.gz")
+    assert missing.startswith(
+        "12 of 13 patients have no mask and are not written: p0, p1, p2, p3, p4 and 7 more (looked"
+    )
+    assert count == "1 patient written, 1 with all four sequences"
+
+
+@pytest.mark.parametrize("out", ["set", "set/out", "set/Mets_001", "other/../set/new", "link/out"])
+def test_nothing_is_written_among_the_source_data(out: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_mets(tmp_path, {1: "f"}, {1: LESION})
+    (tmp_path / "link").symlink_to(tmp_path / "set")
+    before = sorted(tmp_path.rglob("*"))
+    assert prepared(tmp_path, "--out", str(tmp_path / out)) == 2
+    assert sorted(tmp_path.rglob("*")) == before
+    said = capsys.readouterr().err
+    assert f"--out would write into {tmp_path / 'set'}, among the data" in said
+    assert said.count("\n") == 1
+
+
+def test_a_patient_of_the_sources_own_name_is_not_written_over_it(tmp_path: Path) -> None:
+    write_mets(tmp_path, {1: "f"}, {1: LESION})
+    source = (tmp_path / "set" / "Mets_001").rename(tmp_path / "BraTS-MET-00001-000")
+    (source / "flair.nii.gz").rename(source / f"{source.name}-t1c.nii.gz")
+    (source / "seg.nii.gz").rename(source / f"{source.name}-seg.nii.gz")
+    assert main(["--cases", "brats", str(source), "--out", str(tmp_path)]) == 2
+    assert len(list(source.iterdir())) == 2
+    assert main(["--cases", "brats", str(source), "--out", str(tmp_path / "out")]) == 0
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, at_call: int) -> None:
+    """Ctrl-C at the n-th call of a function."""
+    calls = []
+    whole = getattr(owner, name)
+
+    def broken(*arguments: Any, **options: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == at_call:
+            raise KeyboardInterrupt
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, broken)
+
+
+def test_a_run_that_is_broken_off_leaves_whole_patients_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mets(tmp_path, {1: "f", 2: "f", 3: "f"}, dict.fromkeys((1, 2, 3), LESION))
+    with monkeypatch.context() as patched:
+        interrupt(patched, np, "save", 4)  # the mask of the second patient
+        assert prepared(tmp_path) == 130
+    said = capsys.readouterr().err
+    assert said == (
+        "training.prepare: broken off; 1 patient written, each whole; the same line writes all of them again\n"
+    )
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["Mets_001"]
+    assert prepared(tmp_path) == 0
+    assert len(list(open_source("cache", tmp_path / "out"))) == 3
+
+
+@pytest.mark.parametrize(("name", "at_call"), [("write_text", 1), ("unlink", 1), *(("replace", n) for n in (1, 2, 3))])
+def test_a_patient_that_is_written_anew_is_the_old_or_the_new_or_none(
+    name: str, at_call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never the stack of one with the mask of the other."""
+    write_mets(tmp_path, {1: "f"}, {1: LESION})
+    assert prepared(tmp_path) == 0
+    old = load_cached(tmp_path / "out" / "Mets_001")
+    write_mets(tmp_path, {1: "bf"}, {1: LESION[..., ::-1]})
+    with monkeypatch.context() as patched:
+        interrupt(patched, Path, name, at_call)
+        assert prepared(tmp_path) == 130
+    for folder in patient_folders(tmp_path / "out"):
+        left = load_cached(folder)
+        np.testing.assert_array_equal(left.truth, old.truth)
+        assert left.present == old.present
+    assert prepared(tmp_path) == 0
+    new = load_cached(tmp_path / "out" / "Mets_001")
+    assert new.present == (True, False, False, True)
+    assert not np.array_equal(new.truth, old.truth)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["Mets_001"]
+
+
+KILLED = """
+import os, signal, sys
+import numpy
+from training import prepare
+save = numpy.save
+numpy.save = lambda path, array: os.kill(os.getpid(), signal.SIGKILL) if path.name == "mask.npy" else save(path, array)
+prepare.main(sys.argv[1:])
+"""
+
+
+def test_what_a_killed_run_left_does_not_train_and_goes_with_the_next(tmp_path: Path) -> None:
+    write_mets(tmp_path, {1: "f"}, {1: LESION})
+    line = ["--cases", "brainmetshare", str(tmp_path / "set"), "--out", str(tmp_path / "out")]
+    ended = subprocess.run([sys.executable, "-c", KILLED, *line], check=False, cwd=Path(__file__).parents[3])
+    assert ended.returncode == -signal.SIGKILL
+    assert list((tmp_path / "out").rglob("stack.npy"))
+    assert patient_folders(tmp_path / "out") == []
+    with pytest.raises(CaseError, match="no "):
+        open_source("cache", tmp_path / "out")
+    assert prepared(tmp_path) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["Mets_001"]
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_mets(tmp_path, {1: "f"}, {1: LESION})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "Mets_001").touch()
+    assert prepared(tmp_path) == 2
+    assert "out/Mets_001 cannot be written (File exists)" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["Mets_001"]
