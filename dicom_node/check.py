@@ -15,7 +15,8 @@ from dicom_node.slots import site
 
 def check(settings: Settings, config: Path, console: Console) -> None:
     """Print what holds and what does not. Raises `SettingsError` where something must change."""
-    faults = [*_peers(settings), *_storage(settings), *_rules(settings), *_worker(config)]
+    unusable, served = _worker(config)
+    faults = [*_peers(settings), *_storage(settings), *_rules(settings), *unusable]
     if not settings.destinations:
         text = "no [[destinations]]: results stay in the storage root and are sent nowhere"
         console.print(text, style="yellow", markup=False)
@@ -29,6 +30,9 @@ def check(settings: Settings, config: Path, console: Console) -> None:
     for one in settings.destinations:
         way = one.stow_url or f"{one.ae_title} at {one.host}:{one.port}"
         console.print(f"destination  {one.name}: {way}, {', '.join(one.products)}", highlight=False)
+    for line in served:
+        style = "yellow" if line.startswith("warning") else None
+        console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def _senders(settings: Settings) -> str:
@@ -64,10 +68,10 @@ def _rules(settings: Settings) -> list[str]:
     return []
 
 
-def _worker(config: Path) -> list[str]:
-    """The worker checks its own part and its weights, as a process: the node does not import it."""
+def _worker(config: Path) -> tuple[list[str], list[str]]:
+    """Faults, and lines on the weights: the worker checks its own part, as a process; the node does not import it."""
     command = [sys.executable, "-m", "worker", "--check", "--config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0 or "No module named" in done.stderr:
-        return []
-    return [done.stderr.strip().removeprefix("quartet worker: ")]
+        return [], done.stdout.splitlines()
+    return [done.stderr.strip().removeprefix("quartet worker: ")], []

@@ -18,6 +18,8 @@ from model.subsets import all_subsets, subset_name
 
 CARD_FORM = 1
 RESEARCH_USE_ONLY = "Research use only. Not a medical device; not for diagnosis or treatment."
+NOT_CALIBRATED = "not calibrated"
+"""How the rule of thresholds begins in weights straight from training (training/validate)."""
 _SUBSETS = frozenset(subset_name(flags) for flags in all_subsets())
 
 
@@ -71,6 +73,11 @@ class Card:
             raise CardError(f"statement: these weights are for no other use than {RESEARCH_USE_ONLY!r}")
         _check_thresholds(self.thresholds)
         _check_expected(self.expected)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the thresholds were chosen on patients."""
+        return not self.threshold_rule.startswith(NOT_CALIBRATED)
 
 
 def _check_thresholds(thresholds: object) -> None:

@@ -69,6 +69,11 @@ def verify(folder: Path) -> None:
     _network(folder, card, content, torch.device("meta"))
 
 
+def read_card(folder: Path) -> Card:
+    """The card of a folder of weights, without a look at the weights. Raises `CheckpointError`."""
+    return _read_card(folder)[0]
+
+
 def load(folder: Path) -> Checkpoint:
     """Read a folder of weights. Raises `CheckpointError` for anything but a whole, unaltered set of this form."""
     card, card_text, content, digest = _read_verified(folder)
@@ -152,7 +157,8 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
+        of_run = path.parent / "weights"
+        hint = f"; {of_run} is one" if (of_run / CARD_FILE).exists() else ""
         raise CheckpointError(
-            f"{path} cannot be read ({error.strerror}): a folder of weights holds {WEIGHTS_FILE} and {CARD_FILE}; "
-            "set worker.weights to one, or leave it out for the weights of this release"
+            f"{path} cannot be read ({error.strerror}): a folder of weights holds {WEIGHTS_FILE} and {CARD_FILE}{hint}"
         ) from error

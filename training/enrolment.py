@@ -26,6 +26,9 @@ def enrol(given: argparse.Namespace) -> tuple[dict[str, Patient], Split]:
             "with --validate-on all of --data trains: leave out --train-site and --test, which divide --data, or leave "
             "out --validate-on"
         )
+    for option in ("data", "validate_on"):
+        for place in getattr(given, option):
+            _check_place(place, "--" + option.replace("_", "-"))
     folders = {folder.name: folder for data in given.data for folder in patient_folders(data)}
     count = sum(len(patient_folders(data)) for data in given.data)
     if count != len(folders):
@@ -39,6 +42,16 @@ def enrol(given: argparse.Namespace) -> tuple[dict[str, Patient], Split]:
     chosen = _known(_chosen(given, patients, trained), patients)
     _check_split(chosen, folders, given.validate_on)
     return patients, chosen
+
+
+def _check_place(place: Path, option: str) -> None:
+    """Raise where there is no such folder, or a data set that is not on the model's grid yet."""
+    if not place.is_dir():
+        raise TrainingError(f"{option} {place}: there is no such folder")
+    if not patient_folders(place) and any(place.rglob("*.nii*")):
+        raise TrainingError(
+            f"{option} {place} holds NIfTI, which is not on the model's grid yet: `python -m training.prepare --help`"
+        )
 
 
 def _validating(places: Sequence[Path]) -> dict[str, Path]:
@@ -94,6 +107,12 @@ def _saved_split(path: Path) -> Split:
         return Split(**{name: tuple(raw[name]) for name in ("train", "validation", "test")})
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise TrainingError(f"{path} is no split (JSON with the lists train, validation and test)") from error
+
+
+def saved_origin(out: Path) -> str:
+    """The weights that a run began with, as its split.json says; empty where they were random."""
+    saved = out / "split.json"
+    return str(json.loads(read_text(saved)).get("start_from", "")) if saved.exists() else ""
 
 
 def _known(chosen: Split, patients: dict[str, Patient]) -> Split:

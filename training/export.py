@@ -3,7 +3,8 @@
 Thresholds of the 15 subsets are calibrated on validation patients, expected metrics are measured on test patients; both
 by training/evaluate on the served path itself. Of a folder that trained only those patients are taken whom the run's
 split kept for it. Weights that saw no patients with BRAVO in validation keep the nearest subset's threshold, and say
-so. README.md, the card as people read it, stands beside them.
+so. README.md, the card as people read it, stands beside them; without --data-source it tells the data by the run's
+split, with the names of the folders.
 """
 
 import argparse
@@ -16,16 +17,16 @@ from typing import Any
 from rich.progress import track
 
 from model.card import Card
-from model.checkpoint import CheckpointError, load, save
+from model.checkpoint import CARD_FILE, CheckpointError, load, save
 from model.subsets import all_subsets, subset_name
 from training import out_folder
 from training.cases.case import CaseError
 from training.errors import TrainingError
 from training.evaluate import RULES, SubsetResult, curves, evaluate, readable_subsets, write_report
-from training.held_out import open_held_out
+from training.held_out import counted, open_held_out, who_trained
 from training.model_card import model_card
 from training.prepare import Patient, Source
-from training.scores import pooled_thresholds
+from training.scores import HIGHEST_POOLED, pooled_thresholds
 from worker.errors import WorkerError
 from worker.inference.predict import Predictor
 
@@ -40,6 +41,8 @@ KEPT_METRICS = {
 """Names in training/scores -> names in the card."""
 POOLED = "pooled"
 """The rule of `training.scores.pooled_thresholds`; the others take each subset by itself."""
+THRESHOLDS, MEASURED = "Thresholds:", "Expected metrics:"
+"""How sentences of the card begin that each export writes anew."""
 MAX_BYTES = 30_000_000
 """Of served weights in the repository."""
 EXAMPLE = """example
@@ -62,18 +65,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(given: argparse.Namespace) -> None:
     """Calibrate, measure and write the folder."""
     report = given.report or given.out / "evaluation"
+    source = _source(given.run)
+    _check_out(given.out, source)
     out_folder.make(given.out)
     if given.test:
         out_folder.make(report, "--report")
-    source = given.run / "weights" if (given.run / "weights").exists() else given.run
     validation = [open_held_out(folder, source.parent, "validation") for folder in given.validation]
     test = [open_held_out(folder, source.parent, "test") for folder in given.test]
     checkpoint = load(source)
     predictor = Predictor(source)
     if given.mirror:
         predictor.card = replace(predictor.card, mirror=True)
-    card = replace(predictor.card, version=given.version, data=tuple(given.data_source) or checkpoint.card.data)
-    card = replace(card, name=given.name or card.name)
+    sentences = who_trained(source.parent) or checkpoint.card.data
+    data = tuple(given.data_source) or _data(sentences, given, validation, test)
+    card = replace(
+        predictor.card, version=given.version, name=given.name or predictor.card.name, data=data, expected={}
+    )
     subsets = readable_subsets(predictor)
     rocs = curves(predictor, _patients(given.validation, validation, "calibrate"), subsets)
     if not rocs:
@@ -81,7 +88,7 @@ def run(given: argparse.Namespace) -> None:
     pooled = given.rule == POOLED
     found = pooled_thresholds(rocs) if pooled else {name: RULES[given.rule](one) for name, one in rocs.items()}
     count = sum(len(one.names) for one in validation)
-    card = with_thresholds(card, found, f"{given.rule} on {count} validation patients")
+    card = with_thresholds(card, found, f"{given.rule} on {count} validation patients{_ceiling(found) * pooled}")
     predictor.card = card
     if given.test:
         results = evaluate(predictor, _patients(given.test, test, "measure"), subsets)
@@ -93,6 +100,45 @@ def run(given: argparse.Namespace) -> None:
     if size > MAX_BYTES:
         print(f"training.export: {size / 1e6:.0f} MB is too much for the repository (30 MB)", file=sys.stderr)  # noqa: T201
     print(f"{given.out}: {signed.name} {signed.version}, SHA-256 {signed.weights_sha256[:12]}")  # noqa: T201
+
+
+def _source(run: Path) -> Path:
+    """The folder of weights that is meant. Raises `TrainingError` where there is none."""
+    if not run.is_dir():
+        raise TrainingError(f"{run}: there is no such folder; give --out of training.train, or a folder of weights")
+    found = next((folder for folder in (run / "weights", run) if (folder / CARD_FILE).exists()), None)
+    if found is None:
+        if (run / "configuration.json").exists():
+            raise TrainingError(f"{run} holds no weights yet: training.train writes them after its first epoch")
+        raise TrainingError(f"{run} holds no weights: give --out of training.train, or a folder of weights")
+    return found
+
+
+def _check_out(out: Path, source: Path) -> None:
+    """Raise where the folder to write is that of the run, or the one that its weights are read from."""
+    run = source.parent if (source.parent / "configuration.json").exists() else source
+    if out.resolve() in (source.resolve(), run.resolve()):
+        raise TrainingError(f"--out {out} would overwrite what it is made of ({source}): give another folder")
+
+
+def _data(
+    trained: Sequence[str], given: argparse.Namespace, validation: Sequence[Source], test: Sequence[Source]
+) -> tuple[str, ...]:
+    """What the card says of the data where nobody says more; `trained` may be the sentences of an earlier export."""
+    still = [sentence for sentence in trained if not sentence.startswith((THRESHOLDS, MEASURED))]
+    thresholds = counted(sum(len(one.names) for one in validation), given.validation)
+    measured = counted(sum(len(one.names) for one in test), given.test) if test else "not measured"
+    return (*(still or ["Training: not stated."]), f"{THRESHOLDS} {thresholds}.", f"{MEASURED} {measured}.")
+
+
+def _ceiling(found: Mapping[str, float]) -> str:
+    """What the rule `pooled` holds thresholds down to: many of them stand just there."""
+    highest = f"{HIGHEST_POOLED:g}".lstrip("0")
+    return (
+        f", none above {highest}"
+        if max(found.values()) < HIGHEST_POOLED + 5e-4
+        else f", the common one at most {highest}"
+    )
 
 
 def with_thresholds(card: Card, found: Mapping[str, float], rule: str) -> Card:
@@ -153,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("run", type=Path, help="--out of training.train, or a folder of weights")
     parser.add_argument("--validation", type=Path, nargs="+", required=True, help="patients that set the thresholds")
-    parser.add_argument("--test", type=Path, nargs="*", default=[], help="patients that expected metrics come from")
+    parser.add_argument("--test", type=Path, nargs="+", default=[], help="patients that expected metrics come from")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument(
         "--report", type=Path, default=None, help="folder of the measurements (default: OUT/evaluation)"
@@ -163,7 +209,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default="", help="name of the model (default: that of the run)")
     parser.add_argument("--version", required=True)
     parser.add_argument("--mirror", action="store_true", help="serve the mean with the mirror image: twice the time")
-    parser.add_argument("--data-source", action="append", default=[], help="a sentence for the card; repeat")
+    parser.add_argument(
+        "--data-source", action="append", default=[], help="a sentence for the card; repeat (default: by split.json)"
+    )
     return parser
 
 

@@ -1,10 +1,11 @@
 """Which patients of a folder a run kept from training: those whom its split lets validate, or test.
 
 Called by training/export, so that the folder that trained can give the thresholds and the metrics as well, without a
-patient that trained. Reads split.json (training/train); knows no weights.
+patient that trained, and so that the model card says who trained. Reads split.json (training/train); knows no weights.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,32 @@ def open_held_out(folder: Path, run: Path, part: str) -> Source:
     return Source(names=tuple(source.names[index] for index in kept), get=lambda index: source.get(kept[index]))
 
 
+def who_trained(run: Path) -> tuple[str, ...]:
+    """Sentences for the model card: how many patients of which folders trained and chose the weights of a run.
+
+    Folders by their names alone: a path may tell of a person. Empty where `run` holds no split.json; raises
+    `TrainingError` where that cannot be read.
+    """
+    split = _read(run / "split.json")
+    if not split:
+        return ()
+    began = (f"Training began with the weights {split['start_from']}.",) if split["start_from"] else ()
+    others = sorted({name.split("/")[0] for name in split["validation"] if "/" in name})  # of --validate-on
+    drawn = split["data"] if any("/" not in name for name in split["validation"]) else []
+    return (
+        f"Training: {counted(len(split['train']), split['data'])}.",
+        *began,
+        f"Choice of the best weights: {counted(len(split['validation']), [*drawn, *others])}.",
+    )
+
+
+def counted(count: int, folders: Sequence[str | Path]) -> str:
+    """`3 patients of the folders a, b`."""
+    names = list(dict.fromkeys(Path(folder).name for folder in folders))
+    where = f" of the folder{'s' * (len(names) > 1)} {', '.join(names)}" if names else ""
+    return f"{count} patient{'s' * (count != 1)}{where}"
+
+
 def _validating(split: dict[str, Any], part: str) -> list[Path]:
     """The folders of --validate-on, where what they chose is to be tested."""
     return [Path(place) for place in split.get("validate_on", []) if part == "test" and Path(place).is_dir()]
@@ -60,6 +87,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         split: dict[str, Any] = json.loads(path.read_text())
         places = {name: split.get(name, []) for name in ("data", "validate_on")}
-        return {**places, **{name: list(split[name]) for name in ("train", "validation", "test")}}
+        parts = {name: list(split[name]) for name in ("train", "validation", "test")}
+        return {**places, **parts, "start_from": str(split.get("start_from", ""))}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TrainingError(f"{path} is no split (JSON with the lists train, validation and test)") from error

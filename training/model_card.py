@@ -23,12 +23,16 @@ MIRRORED = " It answers with the mean over the stack and its left-right mirror i
 DIFFERENT_PATIENTS = (
     "Rows of different numbers of patients are not to be compared: each is over those who have all of its sequences."
 )
+FOUND_NEXT_TO_NOTHING = 0.2
+"""Share of the lesions found below which a subset is named as one that shows next to nothing."""
 LIMITS = (
-    "Trained on synthetic patients unless the sources above say otherwise; what it does on real metastases is unknown.",
+    "What it does on patients of other sources than those above is unknown.",
     "Expects brain MRI of adults on the model's grid (axial, 0.9375 mm, 1 mm apart), which the worker makes.",
-    "Vessels and dura that enhance are taken for lesions at times; lesions below 3 mm are missed more often.",
-    "Means over the patients of the test; the smallest groups are small, and differences of .01 say nothing.",
 )
+"""What is known of any weights."""
+NOT_MEASURED = "Nothing was measured on test patients: what it is worth is unknown."
+FEW = 100
+"""Patients below which the card says that they are few."""
 
 
 def model_card(card: Card) -> str:
@@ -45,8 +49,9 @@ def model_card(card: Card) -> str:
         "without numbers was not measured.",
         _table(card),
         *((DIFFERENT_PATIENTS,) if _different_patients(card) else ()),
+        *_next_to_nothing(card),
         "## Limits",
-        *(f"- {sentence}" for sentence in LIMITS),
+        *(f"- {sentence}" for sentence in (*LIMITS, *_on_few(card))),
         "Written by `python -m training.export` from card.json; the settings of its last training run stand there.",
     ]
     return _joined(parts)
@@ -60,6 +65,27 @@ def _table(card: Card) -> str:
         cells = [_cell(card.expected.get(name, {}), key, form) for key, _, form in COLUMNS]
         lines.append(f"| {name} | {card.thresholds[name]:.3f} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _next_to_nothing(card: Card) -> list[str]:
+    """A sentence that names the subsets with which hardly a lesion was found."""
+    measured = [(name, card.expected.get(name, {})) for name in map(subset_name, all_subsets())]
+    blind = [name for name, metrics in measured if metrics.get("lesions_found", 1.0) < FOUND_NEXT_TO_NOTHING]
+    if not blind:
+        return []
+    return [
+        f"Next to nothing is found (less than {FOUND_NEXT_TO_NOTHING:.0%} of the lesions) with: {', '.join(blind)}."
+    ]
+
+
+def _on_few(card: Card) -> list[str]:
+    """How far the numbers carry."""
+    counts = [metrics["patients"] for metrics in card.expected.values() if "patients" in metrics]
+    if not card.expected:
+        return [NOT_MEASURED]
+    if not counts or min(counts) >= FEW:
+        return []
+    return [f"Metrics are means over {min(counts):.0f} patients where they are fewest: differences of .01 say nothing."]
 
 
 def _different_patients(card: Card) -> bool:

@@ -41,6 +41,11 @@ def split(
     validate where both are 0); without it the numbers are the shares of all persons that validate and test. At least
     one trains and one validates. Raises `TrainingError` where that cannot be.
     """
+    if min(validation, test) < 0 or not (train_site or validation + test < 1):
+        raise TrainingError(
+            f"--validation {validation:g} and --test {test:g} are no shares of the persons: neither is negative, and "
+            "together they leave some to train (less than 1)"
+        )
     exams: dict[str, list[str]] = {}
     for name in sorted(sites):
         exams.setdefault((subjects or {}).get(name, name), []).append(name)

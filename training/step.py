@@ -108,6 +108,12 @@ class Learner:
         self.average.load_state_dict(weights)
 
 
+def saved_step(folder: Path) -> int | None:
+    """The step of the state that stands in a folder; None where there is none."""
+    path = folder / STATE_FILE
+    return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"]) if path.exists() else None
+
+
 def learning_rate(step: int, configuration: Configuration) -> float:
     """Linear warm-up, then a cosine to nothing."""
     warm = min(1.0, (step + 1) / max(1, configuration.warmup_steps))

@@ -1,7 +1,8 @@
 """`python -m training.train`: train the ILD model, or the paper's comparator, on patients on the model's grid.
 
-Writes into --out: configuration.json, split.json, state.pt (resumes where it stands), TensorBoard events, and weights/,
-the best running mean so far, which training.export turns into weights that the node serves.
+Writes into --out: configuration.json, split.json, TensorBoard events; after each epoch (--steps-per-epoch) state.pt,
+from which the same line goes on, also after Ctrl-C, and weights/, the best running mean so far, which training.export
+turns into weights that the node serves.
 """
 
 import argparse
@@ -18,21 +19,22 @@ from typing import Any
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from torch.utils.tensorboard import SummaryWriter
 
-from model.checkpoint import CheckpointError, load
+from model.checkpoint import Checkpoint, CheckpointError, load
 from model.input_dropout import SubsetLaw
 from model.network import ARCHITECTURES
 from model.subsets import subset_name
 from training import out_folder
 from training.configuration import Configuration, TverskyOver, comparator, read, to_json
-from training.enrolment import enrol
+from training.enrolment import enrol, saved_origin
 from training.errors import TrainingError
+from training.interruption import INTERRUPTED, Interruption, ignore, interruptible
 from training.patients import Patient
 from training.sampling import Batch, Steps
-from training.step import STATE_FILE, Learner
+from training.split import Split
+from training.step import STATE_FILE, Learner, saved_step
 from training.validate import subsets_of, validate, write_weights
 from worker.errors import WorkerError
 
@@ -41,6 +43,7 @@ EXAMPLE = """examples
   python -m training.prepare --cases brainmetshare DIR --out patients      bring your own onto the model's grid
   python -m training.train --data patients --out runs/ild                  train; the same line again goes on
   python -m training.train --data patients --out runs/dlv3 --without-dropout --architecture deeplabv3_resnet50
+  python -m training.train --data patients --start-from runs/ild/weights --out runs/longer   further than its end
   torchrun --nproc-per-node 4 -m training.train --data patients --out runs/ild
   python -m training.export runs/ild --validation patients --version 1 --out weights   for worker.weights
 """
@@ -61,20 +64,38 @@ class Place:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line. Exit code 2 with one plain line where the data or the options cannot be used.
+    """Command line. Exit code 2 with one plain line where the data or the options cannot be used, 130 after Ctrl-C.
 
     Any other fault keeps its trace: hours of training should not end in a line that says where nothing went wrong.
     """
     given = _parser().parse_args(arguments)
-    try:
-        run(given)
-    except (TrainingError, CheckpointError, WorkerError) as error:
-        print(f"training.train: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    return 0
+    with interruptible() as interruption:
+        try:
+            run(given, interruption)
+            return 0
+        except (TrainingError, CheckpointError, WorkerError) as error:
+            print(f"training.train: {error}", file=sys.stderr)  # noqa: T201
+            return 2
+        except (KeyboardInterrupt, Exception):
+            if not interruption.asked:
+                raise
+            ignore()
+        return _stopped(given.out)  # what learned and loaded is let go by now
 
 
-def run(given: argparse.Namespace) -> None:
+def _stopped(out: Path) -> int:
+    """Say what stands after Ctrl-C; gives the exit code. One of several processes ends here: the others are gone."""
+    step = saved_step(out)
+    what = f"the state of step {step} stands in {out}, the same line goes on" if step else "nothing was saved yet"
+    if os.environ.get("RANK", "0") == "0":
+        print(f"training.train: stopped; {what}", file=sys.stderr, flush=True)  # noqa: T201
+    if torch.distributed.is_initialized():
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)  # an orderly end waits for all of them
+    return INTERRUPTED
+
+
+def run(given: argparse.Namespace, interruption: Interruption) -> None:
     """Train as asked."""
     if given.threads:
         torch.set_num_threads(given.threads)
@@ -84,23 +105,54 @@ def run(given: argparse.Namespace) -> None:
     patients, chosen = enrol(given)
     trained, validated = ([patients[name] for name in part] for part in (chosen.train, chosen.validation))
     notes = _notes(trained, validated, configuration)
+    goes_on = (given.out / STATE_FILE).exists()
+    start = _weights(given.start_from, configuration) if given.start_from and not goes_on else None
     if place.count > 1:
         torch.distributed.barrier()  # all have read the folder before the first writes to it
     if place.first:
         (given.out / "configuration.json").write_text(to_json(configuration))
-        places = {"data": given.data, "validate_on": given.validate_on}
-        folders = {name: [str(place.resolve()) for place in found] for name, found in places.items()}
-        (given.out / "split.json").write_text(json.dumps({**asdict(chosen), **folders}, indent=1) + "\n")
+        origin = saved_origin(given.out) if goes_on else _called(start)
+        (given.out / "split.json").write_text(_split_json(chosen, given, origin))
         print("".join(f"{note}\n" for note in notes), end="")  # noqa: T201
     learner = Learner(configuration, place.device, parallel=place.count > 1)
     best = {"score": -1.0, "epoch": 0.0}
-    if (given.out / STATE_FILE).exists():
+    if goes_on:
         best = learner.resume(given.out)
-    elif given.start_from:
-        learner.start_from(_weights(given.start_from, configuration))
-    _epochs(learner, Steps(trained, configuration, place.rank), validated, best, given, place)
+        if place.first and not _over(learner, best):
+            print(f"{given.out} goes on from step {learner.step}")  # noqa: T201
+    elif start is not None:
+        learner.start_from(start.network.state_dict())
+    _epochs(learner, Steps(trained, configuration, place.rank), validated, best, given, place, interruption)
+    if place.first:
+        print(_end(learner, best, given.out))  # noqa: T201
     if place.count > 1:
         _part(learner)
+
+
+def _over(learner: Learner, best: Mapping[str, float]) -> bool:
+    """Whether a saved run is finished."""
+    configuration = learner.configuration
+    return learner.step >= configuration.steps or _idle(best, learner.step // configuration.steps_per_epoch, learner)
+
+
+def _end(learner: Learner, best: Mapping[str, float], out: Path) -> str:
+    """What to say of a finished run, each time that it is asked to go on."""
+    return (
+        f"{out} is finished at step {learner.step}; its best weights, of epoch {best['epoch']:.0f}, stand in "
+        f"{out / 'weights'}. To train them longer: --start-from {out / 'weights'} and another --out"
+    )
+
+
+def _split_json(chosen: Split, given: argparse.Namespace, origin: str) -> str:
+    """Who takes part, of which folders, and the weights that the run began with."""
+    places = {"data": given.data, "validate_on": given.validate_on}
+    folders = {name: [str(place.resolve()) for place in found] for name, found in places.items()}
+    return json.dumps({**asdict(chosen), **folders, "start_from": origin}, indent=1) + "\n"
+
+
+def _called(start: Checkpoint | None) -> str:
+    """Weights by name, for split.json and so for the card; empty for random ones."""
+    return f"{start.card.name} {start.card.version}, SHA-256 {start.card.weights_sha256[:12]}" if start else ""
 
 
 def _notes(trained: Sequence[Patient], validated: Sequence[Patient], configuration: Configuration) -> list[str]:
@@ -115,13 +167,13 @@ def _notes(trained: Sequence[Patient], validated: Sequence[Patient], configurati
     return notes
 
 
-def _weights(folder: Path, configuration: Configuration) -> dict[str, Tensor]:
+def _weights(folder: Path, configuration: Configuration) -> Checkpoint:
     """Weights to begin with. Raises `CheckpointError`, or `TrainingError` where they are of another network."""
     found = load(folder)
     theirs, ours = (f"{one.architecture} of {len(one.sequences)} sequences" for one in (found.card, configuration))
     if theirs != ours:
         raise TrainingError(f"--start-from {folder} is a {theirs}, this run trains a {ours}: give weights that match")
-    return found.network.state_dict()
+    return found
 
 
 def _part(learner: Learner) -> None:
@@ -139,24 +191,28 @@ def _epochs(
     best: dict[str, float],
     given: argparse.Namespace,
     place: Place,
+    interruption: Interruption,
 ) -> None:
     configuration = learner.configuration
     length = configuration.steps_per_epoch
     with _events(given.out, place) as events, _progress(disable=not place.first) as bar:
         shown = bar.add_task("train", total=configuration.steps, completed=learner.step)
         while learner.step < configuration.steps:
-            if _worn_out(best, learner.step // length, configuration, place):
-                bar.console.print(f"no better validation since epoch {best['epoch']:.0f}: training ends")
+            if _worn_out(best, learner.step // length, learner, place):
+                if place.first:
+                    bar.console.print(f"no better validation since epoch {best['epoch']:.0f}: training ends")
                 return
             epoch = learner.step // length + 1
             end = min(epoch * length, configuration.steps)
             losses = []
-            for batch in _batches(trained, range(learner.step, end), given.workers):
+            for batch in interruption.between(_batches(trained, range(learner.step, end), given.workers)):
                 losses.append(learner.learn(batch))
                 bar.update(shown, completed=learner.step, description=f"loss {sum(losses) / len(losses):.3f}")
             if events is not None:
                 events.add_scalar("loss", sum(losses) / len(losses), learner.step)
-                scores = _judge(learner, validated, best, epoch, events, given.out)
+                scores = validate(learner.average, validated, configuration)
+                interruption.heed()  # the engine may have taken it for a fault of its own, and another judged
+                _keep(learner, scores, best, epoch, events, given.out)
                 line = _line(learner.step, losses, scores, best=best["epoch"] == epoch)
                 bar.console.print(line, highlight=False, soft_wrap=True)
 
@@ -166,16 +222,15 @@ def _events(out: Path, place: Place) -> contextlib.AbstractContextManager[Summar
     return SummaryWriter(str(out / "events"), flush_secs=30) if place.first else contextlib.nullcontext()
 
 
-def _judge(
+def _keep(
     learner: Learner,
-    validated: Sequence[Patient],
+    scores: Mapping[str, float],
     best: dict[str, float],
     epoch: int,
     events: SummaryWriter,
     out: Path,
-) -> dict[str, float]:
-    """Validate the running mean, keep it where it is the best so far, and save the state. Gives Dice by subset."""
-    scores = validate(learner.average, validated, learner.configuration)
+) -> None:
+    """Keep the running mean where its Dice by subset is the best so far, and save the state."""
     for name, score in scores.items():
         events.add_scalar(f"validation/{name}", score, learner.step)
     mean = sum(scores.values()) / len(scores)
@@ -183,7 +238,6 @@ def _judge(
         best.update(score=mean, epoch=float(epoch))
         write_weights(out / "weights", learner.average, learner.configuration, learner.step, scores)
     learner.save(out, best)
-    return scores
 
 
 def _line(step: int, losses: Sequence[float], scores: Mapping[str, float], *, best: bool) -> str:
@@ -201,12 +255,18 @@ def _batches(trained: Steps, steps: range, workers: int) -> Iterable[Batch]:
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=ignore,
     )
 
 
-def _worn_out(best: dict[str, float], epoch: int, configuration: Configuration, place: Place) -> bool:
-    """Whether the epochs so far brought nothing for too long, as the first process says: it alone validates."""
-    verdict = torch.tensor([float(epoch - best["epoch"] >= configuration.patience)], device=place.device)
+def _idle(best: Mapping[str, float], epoch: int, learner: Learner) -> bool:
+    """Whether the epochs so far brought nothing for too long."""
+    return epoch - best["epoch"] >= learner.configuration.patience
+
+
+def _worn_out(best: Mapping[str, float], epoch: int, learner: Learner, place: Place) -> bool:
+    """The same as the first process says: it alone validates."""
+    verdict = torch.tensor([float(_idle(best, epoch, learner))], device=place.device)
     if place.count > 1:
         torch.distributed.broadcast(verdict, 0)
     return bool(verdict.item())
@@ -286,7 +346,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     defaults = Configuration()
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of NAME/{stack,mask,brain}.npy")
-    parser.add_argument("--validate-on", type=Path, nargs="*", default=[], help="folders whose patients validate")
+    parser.add_argument("--validate-on", type=Path, nargs="+", default=[], help="folders whose patients validate")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the run; one that exists goes on, with its settings"
     )
@@ -300,9 +360,10 @@ def _parser() -> argparse.ArgumentParser:
         choices=[str(over) for over in TverskyOver],
         help=f"crop: small lesions and false objects weigh more; default {defaults.tversky_over}",
     )
+    said = {"steps_per_epoch": "; after as many it validates and writes its state"}
     for name in ("steps", "batch", "crop_px", "steps_per_epoch"):
         option = "--" + name.replace("_", "-")
-        parser.add_argument(option, type=_count, help=f"default {getattr(defaults, name)}")
+        parser.add_argument(option, type=_count, help=f"default {getattr(defaults, name)}{said.get(name, '')}")
     from_zero = partial(_count, least=0)
     parser.add_argument("--seed", type=from_zero, help=f"default {defaults.seed}")
     parser.add_argument("--learning-rate", type=float, help=f"default {defaults.learning_rate}")

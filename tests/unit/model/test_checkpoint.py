@@ -55,6 +55,12 @@ def test_a_missing_file_is_named(tmp_path, name):
         load(tmp_path)
 
 
+def test_a_run_given_for_its_weights_is_told_where_they_are(tmp_path):
+    random_weights(tmp_path / "weights")
+    with pytest.raises(CheckpointError, match=f"; {tmp_path / 'weights'} is one$"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -11,6 +11,7 @@ from support.weights import random_card, random_weights
 from model.channels import SEQUENCES
 from model.checkpoint import load
 from model.input_dropout import SubsetLaw
+from training import export
 from training.export import main, with_thresholds
 from training.model_card import model_card
 from training.out_folder import make
@@ -32,7 +33,120 @@ def test_a_run_becomes_weights_with_thresholds_and_metrics(tmp_path):
     assert "Research use only" in readme
     assert card.weights_sha256 in readme
     assert f"{card.expected['FLAIR']['dice']:.3f}" in readme
-    assert "pooled on 1 validation patients; borrowed" in card.threshold_rule
+    assert "pooled on 1 validation patients, none above .9; borrowed" in card.threshold_rule
+
+
+def test_without_a_sentence_on_the_data_the_card_says_what_the_run_knows(trained):
+    exported(trained, validation="patients", test="patients")
+    card = load(trained / "out").card
+    assert card.data == (
+        "Training: 2 patients of the folder patients.",
+        "Choice of the best weights: 1 patient of the folder patients.",
+        "Thresholds: 1 patient of the folder patients.",
+        "Expected metrics: 1 patient of the folder patients.",
+    )
+    assert str(trained) not in (trained / "out" / "README.md").read_text()
+
+
+def test_the_card_names_the_folder_that_chose_and_the_weights_that_were_the_start(trained):
+    others = {
+        "validation": ["val/0001", "val/0002"],
+        "test": [],
+        "start_from": "quartet-ild 0.5.0, SHA-256 85790f177db4",
+    }
+    write_split(trained, {"data": ["/home/jane/a", "/home/jane/b"], **others})
+    write_patient(trained / "val", 1, slices=3, absent=(0, 1, 2))
+    options = ["--validation", str(trained / "val"), "--version", "1", "--out", str(trained / "out")]
+    assert main([str(trained / "run"), *options]) == 0
+    assert load(trained / "out").card.data == (
+        "Training: 2 patients of the folders a, b.",
+        "Training began with the weights quartet-ild 0.5.0, SHA-256 85790f177db4.",
+        "Choice of the best weights: 2 patients of the folder val.",
+        "Thresholds: 1 patient of the folder val.",
+        "Expected metrics: not measured.",
+    )
+
+
+@pytest.mark.parametrize("trained_on", [("Synthetic patients only.",), ()])
+def test_weights_exported_again_have_thresholds_and_metrics_of_their_own(tmp_path, trained_on):
+    """What an earlier export measured was measured at other thresholds."""
+    earlier = {"data": (*trained_on, "Thresholds: 9 patients.", "Expected metrics: 9 patients.")}
+    random_weights(tmp_path / "old", **earlier, expected={"FLAIR": {"dice": 0.9}})
+    write_patient(tmp_path / "val", 1, slices=3, absent=(0, 1, 2))
+    options = ["--validation", str(tmp_path / "val"), "--version", "2", "--out", str(tmp_path / "out")]
+    assert main([str(tmp_path / "old"), *options]) == 0
+    card = load(tmp_path / "out").card
+    own = ("Thresholds: 1 patient of the folder val.", "Expected metrics: not measured.")
+    assert card.data == (*(trained_on or ("Training: not stated.",)), *own)
+    assert card.expected == {}
+
+
+def test_the_limits_say_nothing_that_is_known_of_other_weights_only():
+    text = model_card(random_card())
+    assert "ynthetic" not in text
+    assert "patients of other sources than those above is unknown" in text
+    assert "Nothing was measured on test patients" in text
+
+
+@pytest.mark.parametrize(("patients", "said"), [(12.0, True), (300.0, False)])
+def test_the_card_says_that_its_patients_were_few(patients, said):
+    text = model_card(replace(random_card(), expected={"FLAIR": {"dice": 0.5, "patients": patients}}))
+    assert ("means over 12 patients where they are fewest" in text) is said
+
+
+def test_the_card_names_the_subsets_that_show_next_to_nothing():
+    shares = {"PRE_CUBE": 0.07, "FLAIR": 0.8, "BRAVO": 0.19}
+    text = model_card(replace(random_card(), expected={name: {"lesions_found": s} for name, s in shares.items()}))
+    assert "Next to nothing is found (less than 20% of the lesions) with: BRAVO, PRE_CUBE.\n" in text
+    assert "Next to nothing" not in model_card(random_card())
+
+
+@pytest.mark.parametrize(("highest", "words"), [(0.9, "none above .9"), (0.95, "the common one at most .9")])
+def test_the_ceiling_of_pooled_thresholds_is_told(trained, monkeypatch, highest, words):
+    """A subset that is much worse at the common threshold may have a higher one."""
+    monkeypatch.setattr(export, "pooled_thresholds", lambda _: {"FLAIR": highest, "BRAVO": 0.5})
+    exported(trained, validation="patients", test="patients")
+    assert load(trained / "out").card.threshold_rule.startswith(f"pooled on 1 validation patients, {words};")
+
+
+@pytest.mark.parametrize(
+    ("run", "out"), [("run", "run"), ("run", "run/weights"), ("run/weights", "link"), ("old", "old")]
+)
+def test_an_export_does_not_overwrite_what_it_is_made_of(trained, capsys, run, out):
+    (trained / "run" / "configuration.json").touch()
+    (trained / "link").symlink_to(trained / "run")
+    random_weights(trained / "old")
+    before = {path: path.read_bytes() for path in trained.rglob("*.safetensors")}
+    options = ["--validation", str(trained / "patients"), "--version", "1", "--out", str(trained / out)]
+    assert main([str(trained / run), *options]) == 2
+    assert "would overwrite what it is made of" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in trained.rglob("*.safetensors")}
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        ("typo", "typo: there is no such folder; give --out of training.train"),
+        ("patients", "patients holds no weights: give --out of training.train, or a folder of weights"),
+        ("young", "young holds no weights yet: training.train writes them after its first epoch"),
+    ],
+)
+def test_a_run_that_is_none_is_one_plain_line(trained, capsys, run, words):
+    (trained / "young").mkdir()
+    (trained / "young" / "configuration.json").touch()
+    options = ["--validation", str(trained / "patients"), "--version", "1", "--out", str(trained / "out")]
+    assert main([str(trained / run), *options]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert not (trained / "out").exists()
+
+
+def test_an_empty_list_of_test_patients_is_no_test(tmp_path, capsys):
+    """A pattern of the shell that fits nothing."""
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), "--validation", "val", "--version", "1", "--out", "out", "--test"])
+    assert "--test: expected at least one argument" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -60,7 +174,7 @@ def exported(folder, *, validation, test):
 
 def test_of_the_folder_that_trained_only_those_kept_from_training_are_taken(trained):
     answer = exported(trained, validation="patients", test="patients")
-    assert answer == ("pooled on 1 validation patients", ["patients/0004"])
+    assert answer == ("pooled on 1 validation patients, none above .9", ["patients/0004"])
 
 
 def test_so_they_are_by_another_way_to_the_folder_or_to_its_patients(trained):
@@ -69,14 +183,14 @@ def test_so_they_are_by_another_way_to_the_folder_or_to_its_patients(trained):
     for seed in (1, 3, 4):
         (trained / "links" / f"p{seed}").symlink_to(trained / "patients" / f"{seed:04d}")
     answer = exported(trained, validation="link", test="links")
-    assert answer == ("pooled on 1 validation patients", ["links/p4"])
+    assert answer == ("pooled on 1 validation patients, none above .9", ["links/p4"])
 
 
 @pytest.mark.parametrize("data", [{}, {"data": ["/moved/away"]}])
 def test_a_run_that_does_not_know_its_folder_is_told_by_the_names_of_its_patients(trained, data):
     write_split(trained, data)
     answer = exported(trained, validation="patients", test="patients")
-    assert answer == ("pooled on 1 validation patients", ["patients/0004"])
+    assert answer == ("pooled on 1 validation patients, none above .9", ["patients/0004"])
 
 
 @pytest.mark.parametrize("changes", [{"data": ["patients"]}, {"validation": ["val/0001"], "test": []}])
@@ -87,7 +201,7 @@ def test_patients_of_other_folders_are_all_taken_whatever_they_are_called(traine
     for seed in (1, 2, 3):
         write_patient(trained / "others", seed, slices=3, absent=(0, 1, 2))
     answer = exported(trained, validation="others", test="others")
-    assert answer == ("pooled on 3 validation patients", [f"others/000{seed}" for seed in (1, 2, 3)])
+    assert answer == ("pooled on 3 validation patients, none above .9", [f"others/000{seed}" for seed in (1, 2, 3)])
 
 
 def test_a_folder_of_which_all_patients_trained_is_refused(trained, capsys):
@@ -106,7 +220,10 @@ def test_patients_that_chose_the_weights_give_thresholds_and_no_metrics(trained,
     (trained / "mixed").mkdir()
     (trained / "mixed" / "a").symlink_to(trained / "val" / "0001")
     (trained / "mixed" / "b").symlink_to(trained / "patients" / "0004")
-    assert exported(trained, validation="val", test="mixed") == ("pooled on 1 validation patients", ["mixed/b"])
+    assert exported(trained, validation="val", test="mixed") == (
+        "pooled on 1 validation patients, none above .9",
+        ["mixed/b"],
+    )
     options = ["--validation", str(trained / "val"), "--test", str(trained / "link"), "--version", "1"]
     assert main([str(trained / "run"), *options, "--out", str(trained / "out2")]) == 2
     assert "validated on these patients (--validate-on): give others for the test" in capsys.readouterr().err
@@ -124,6 +241,7 @@ def test_a_broken_split_is_one_plain_line(trained, capsys, text):
 def test_a_folder_that_cannot_be_made_is_found_before_the_work(tmp_path, monkeypatch, capsys, options):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
+    random_weights(tmp_path / "run")
     assert main(["run", "--validation", "val", "--version", "1", *options]) == 2
     assert capsys.readouterr().err == f"training.export: {options[-2]} file/out cannot be made: Not a directory\n"
 
@@ -155,7 +273,7 @@ def test_a_subset_that_nobody_had_borrows_from_its_neighbour():
 def test_no_weights_is_one_plain_line(tmp_path, capsys):
     write_patient(tmp_path / "val", 1, slices=4)
     assert main([str(tmp_path), "--validation", str(tmp_path / "val"), "--out", str(tmp_path), "--version", "1"]) == 2
-    assert "card.json cannot be read" in capsys.readouterr().err
+    assert f"{tmp_path} holds no weights" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("mirror", [True, False])
@@ -177,6 +295,7 @@ def test_the_card_says_which_rows_are_not_to_be_compared(patients, said):
 )
 def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch, capsys, options):
     monkeypatch.chdir(tmp_path)
+    random_weights(tmp_path / "run")
     assert main(["run", "--validation", "val", "--version", "1", *options]) == 2
     said = capsys.readouterr().err
     assert said == f"training.export: {options[-2]} /proc/self cannot be written: No such file or directory\n"

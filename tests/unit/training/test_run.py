@@ -1,9 +1,13 @@
 """A run by its command line: broken off and gone on with, shown in TensorBoard, ended early, in two processes."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +18,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from model.checkpoint import load
 from training import configuration as numbers
 from training import step, train
+from training.interruption import interruptible
 from training.step import STATE_FILE, Learner
 from worker.errors import WorkerError
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("one_thread")]
 SMALL = ["--batch", "2", "--crop-px", "32", "--steps-per-epoch", "2", "--device", "cpu", "--workers", "0"]
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
 @pytest.fixture
@@ -55,23 +61,27 @@ def scalars(run: Path) -> dict[str, list[int]]:
     return {name: [event.step for event in events.Scalars(name)] for name in events.Tags()["scalars"]}
 
 
-def test_a_run_that_was_broken_off_ends_as_if_it_had_not_been(data, tmp_path, monkeypatch, quick_validation):
+def test_a_run_that_was_broken_off_ends_as_if_it_had_not_been(data, tmp_path, monkeypatch, capsys, quick_validation):
     quick_validation(0.1, 0.2, 0.3)
     assert train.main(line(data, tmp_path / "whole", "--steps", "6")) == 0
     learn = Learner.learn
 
     def until_the_power_fails(self, batch):
         if self.step == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return learn(self, batch)
 
     quick_validation(0.1, 0.2, 0.3)
     monkeypatch.setattr(Learner, "learn", until_the_power_fails)
-    with pytest.raises(KeyboardInterrupt):
-        train.main(line(data, tmp_path / "broken", "--steps", "6"))
+    assert train.main(line(data, tmp_path / "broken", "--steps", "6")) == 130
+    said = capsys.readouterr().err
+    assert (
+        said == f"training.train: stopped; the state of step 2 stands in {tmp_path / 'broken'}, the same line goes on\n"
+    )
     monkeypatch.setattr(Learner, "learn", learn)
     quick_validation(0.2, 0.3)
     assert train.main(line(data, tmp_path / "broken", "--steps", "6")) == 0
+    assert f"{tmp_path / 'broken'} goes on from step 2\n" in capsys.readouterr().out
     whole, broken = (torch.load(tmp_path / name / STATE_FILE, weights_only=True) for name in ("whole", "broken"))
     assert whole["step"] == broken["step"] == 6
     assert whole["extra"] == broken["extra"]
@@ -79,6 +89,105 @@ def test_a_run_that_was_broken_off_ends_as_if_it_had_not_been(data, tmp_path, mo
         assert torch.equal(value, broken["average"][name]), name
     kept = [load(tmp_path / name / "weights").network.state_dict() for name in ("whole", "broken")]
     assert all(torch.equal(value, kept[1][name]) for name, value in kept[0].items())
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_run_broken_off_before_its_first_state_says_so(data, tmp_path, monkeypatch, capsys, error):
+    """Whatever torch makes of the interrupt."""
+
+    def learn(*_: object) -> float:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise error from None
+        return 0.0
+
+    monkeypatch.setattr(Learner, "learn", learn)
+    assert train.main(line(data, tmp_path, "--steps", "6")) == 130
+    assert capsys.readouterr().err == "training.train: stopped; nothing was saved yet\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_is_not_lost_while_the_loader_forks_and_does_not_wait_twice():
+    """Hooks of a fork print a KeyboardInterrupt, and the run goes on."""
+
+    def batches(signals: int) -> Iterator[int]:
+        yield 1
+        for _ in range(signals):
+            signal.raise_signal(signal.SIGINT)
+        fetched.append(2)
+        yield 2
+
+    for signals, wholly in ((1, [2]), (2, [])):
+        fetched: list[int] = []
+        seen = []
+        with interruptible() as interruption:
+            seen += interruption.between(batches(0))
+            with pytest.raises(KeyboardInterrupt):
+                seen.extend(interruption.between(batches(signals)))
+        assert (seen, fetched) == ([1, 2, 1], [2, *wholly])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_ctrl_c_ends_all_processes_with_one_line(data, tmp_path, processes):
+    """As a terminal sends it, to the workers of the loader too; torchrun passes it on, and has a trace of its own."""
+    out = tmp_path / "run"
+    options = line(data, out, "--steps", "100000", "--threads", "1", "--workers", "1")
+    command = [*(LAUNCH if processes > 1 else LAUNCH[:1]), "-m", "training.train", *options]
+    quiet = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    with (tmp_path / "said").open("w") as said:
+        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, env=quiet, start_new_session=True)
+        deadline = time.monotonic() + 300
+        while not (out / STATE_FILE).exists() and run.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        os.killpg(run.pid, signal.SIGINT)
+        try:
+            code = run.wait(60)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
+    told = (tmp_path / "said").read_text()
+    ours = [text for text in told.splitlines() if text.startswith("training.train: ")]
+    step = torch.load(out / STATE_FILE, weights_only=True)["step"]
+    assert ours == [f"training.train: stopped; the state of step {step} stands in {out}, the same line goes on"], told
+    if processes == 1:
+        assert (code, "Traceback" in told) == (130, False), told
+
+
+def test_a_validation_that_was_broken_into_is_not_kept(data, tmp_path, monkeypatch, capsys):
+    """OpenVINO takes the interrupt for a fault of its own, and torch judges in its place."""
+
+    def judge(*_: object) -> dict[str, float]:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return {"FLAIR": 0.5}
+
+    monkeypatch.setattr(train, "validate", judge)
+    assert train.main(line(data, tmp_path, "--steps", "6")) == 130
+    assert "nothing was saved yet" in capsys.readouterr().err
+    assert not (tmp_path / "weights").exists()
+
+
+def test_a_finished_run_says_where_its_weights_are_and_how_to_go_further(data, run_of_two_steps, capsys):
+    asked = ["--data", str(data), "--out", str(run_of_two_steps), "--device", "cpu", "--workers", "0"]
+    assert train.main(asked) == 0
+    said = capsys.readouterr().out
+    weights = run_of_two_steps / "weights"
+    assert f"{run_of_two_steps} is finished at step 2; its best weights, of epoch 1, stand in {weights}." in said
+    assert f"--start-from {weights} and another --out" in said
+    assert "goes on" not in said
+
+
+def test_the_weights_that_a_run_began_with_are_kept_in_its_split(data, run_of_two_steps, tmp_path, quick_validation):
+    quick_validation(0.5)
+    start = ["--start-from", str(run_of_two_steps / "weights")]
+    assert train.main(line(data, tmp_path, "--steps", "2", *start)) == 0
+    digest = load(run_of_two_steps / "weights").card.weights_sha256[:12]
+    for options in (start, []):
+        assert train.main(line(data, tmp_path, *options)) == 0
+        origin = json.loads((tmp_path / "split.json").read_text())["start_from"]
+        assert origin == f"quartet-ild 0.0.0-training, SHA-256 {digest}"
 
 
 def test_tensorboard_is_told_of_each_epoch(data, tmp_path, quick_validation):
@@ -216,7 +325,6 @@ def test_two_processes_train_one_network_and_go_on(tmp_path):
 
 
 def torchrun(options: list[str]) -> subprocess.CompletedProcess[str]:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     quiet = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    typed = [*launch, "-m", "training.train", *options]
+    typed = [*LAUNCH, "-m", "training.train", *options]
     return subprocess.run(typed, capture_output=True, text=True, check=False, env=quiet)

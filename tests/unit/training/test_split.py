@@ -31,6 +31,12 @@ def test_too_few_patients_are_refused():
         split({"p": ""})
 
 
+@pytest.mark.parametrize(("validation", "test"), [(0.6, 0.5), (1, 0), (0.5, 0.5), (-0.1, 0.2), (0.1, -0.2)])
+def test_shares_that_leave_nobody_to_train_are_refused(validation, test):
+    with pytest.raises(TrainingError, match="are no shares of the persons"):
+        split({f"p{n}": "" for n in range(10)}, validation=validation, test=test)
+
+
 def test_a_patient_in_two_parts_is_refused():
     with pytest.raises(ValueError, match="twice"):
         Split(train=("p",), validation=("p",), test=())

@@ -65,7 +65,7 @@ def test_the_command_line_trains_and_goes_on(data, tmp_path, capsys):
     assert all(f"{name} {score:.3f}" in said for name, score in dice.items())
     assert card.configuration["crop_px"] == 32
     chosen = json.loads((tmp_path / "run" / "split.json").read_text())
-    assert set(chosen) == {"train", "validation", "test", "data", "validate_on"}
+    assert set(chosen) == {"train", "validation", "test", "data", "validate_on", "start_from"}
     assert chosen["data"] == [str(data.resolve())]
     before = (tmp_path / "run" / "state.pt").stat().st_mtime_ns
     assert main([*run, "--steps", "2"]) == 0
@@ -227,12 +227,21 @@ def test_no_patients_is_one_plain_line(tmp_path, capsys):
         (["--learning-rate", "nan"], "learning_rate: expected a number from 0; it is nan"),
         (["--train-site", "C"], "--train-site C (sites here: A)"),
         (["--train-site", "A", "--validation", "0"], "--train-site A (sites here: A)"),
+        (["--validation", ".6", "--test", ".5"], "--validation 0.6 and --test 0.5 are no shares"),
+        (["--data", "nowhere"], "--data nowhere: there is no such folder"),
+        (["--validate-on", "nowhere"], "--validate-on nowhere: there is no such folder"),
+        (
+            ["--data", "raw"],
+            "--data raw holds NIfTI, which is not on the model's grid yet: `python -m training.prepare",
+        ),
         (["--start-from", "weights"], "a quartet_light of 4 sequences, this run trains a quartet_wide of 4 sequences"),
     ],
 )
 def test_what_cannot_be_read_is_one_plain_line(data, tmp_path, monkeypatch, capsys, options, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wrong.json").write_text("[1]")
+    (tmp_path / "raw" / "Mets_001").mkdir(parents=True)
+    (tmp_path / "raw" / "Mets_001" / "bravo.nii.gz").touch()
     if "--start-from" in options:
         random_weights(tmp_path / "weights")
         options = [*options, "--architecture", "quartet_wide"]
@@ -248,7 +257,24 @@ def test_a_device_that_is_not_there_is_one_plain_line(data, tmp_path, capsys):
     assert "torch finds no CUDA device here" in capsys.readouterr().err
 
 
-IMPOSSIBLE = ["--steps 0", "--batch -2", "--crop-px x", "--validation 1.5", "--seed -1", "--workers -1", "--threads -1"]
+def test_the_help_says_when_the_state_is_written(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "after each epoch (--steps-per-epoch) state.pt, from which the same line goes on, also after Ctrl-C" in said
+    assert "default 500; after as many it validates and writes its state" in said
+
+
+IMPOSSIBLE = [
+    "--validate-on",
+    "--steps 0",
+    "--batch -2",
+    "--crop-px x",
+    "--validation 1.5",
+    "--seed -1",
+    "--workers -1",
+    "--threads -1",
+]
 
 
 @pytest.mark.parametrize("option", [text.split() for text in IMPOSSIBLE])

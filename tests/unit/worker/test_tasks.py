@@ -77,7 +77,8 @@ def test_the_check_says_so_in_one_plain_line(
 
 
 def test_the_check_passes_where_all_is_well(tmp_path: Path) -> None:
-    tasks.check(environment(tmp_path, "none"))
+    found = tasks.check(environment(tmp_path, "none"))
+    assert [line.split()[0] for line in found] == ["weights", "thresholds"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
