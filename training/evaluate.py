@@ -25,7 +25,9 @@ from model.subsets import all_subsets, subset_name
 from training import figures, out_folder
 from training.cases.case import CaseError
 from training.cases.challenge import LABELS_HELP, SlotChoice, label_list, unread_note
+from training.cases.layouts import TABLE, mask_sought
 from training.errors import TrainingError
+from training.held_out import not_held_out
 from training.prepare import KINDS, Patient, Source, open_source
 from training.scores import Float32, PatientScores, Roc, dice_threshold, roc, score, youden_threshold
 from training.statistics import paired_difference, sensitivity_by_size, summarise, table
@@ -151,13 +153,14 @@ def by_itself(predictor: Predictor, patients: Source, present: Present, rule: st
     return result
 
 
-def write_report(out: Path, title: str, results: dict[str, SubsetResult]) -> None:
-    """table.md and evaluation.json of all subsets. Raises `OSError` that names the file."""
+def write_report(out: Path, title: str, results: dict[str, SubsetResult], warning: str = "") -> None:
+    """table.md, with a warning below its title, and evaluation.json of all subsets. Raises `OSError` with the file."""
     out.mkdir(parents=True, exist_ok=True)
     sizes = next(iter(results.values())).as_json()["by_size"] if results else {}
     lines = [
         f"# {title}",
         "",
+        *((f"**{warning}**", "") if warning else ()),
         table({name: result.scores for name, result in results.items()})
         if len(results) != 2
         else "".join(table({name: result.scores}) for name, result in results.items()),
@@ -178,7 +181,8 @@ def write_report(out: Path, title: str, results: dict[str, SubsetResult]) -> Non
         lines.append("| " + " | ".join(cells) + " |")
     write_text(out / "table.md", "\n".join([*lines, "", *_no_better(results), *_each(results)]) + "\n")
     raw = {name: result.as_json() for name, result in results.items()}
-    whole_report = json.dumps({"title": title, "subsets": raw}, indent=1, allow_nan=False)
+    about = {"title": title, **({"warning": warning} if warning else {})}
+    whole_report = json.dumps({**about, "subsets": raw}, indent=1, allow_nan=False)
     write_text(out / "evaluation.json", whole_report + "\n")
 
 
@@ -237,12 +241,20 @@ def _plain(values: dict[str, object]) -> dict[str, object]:
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 
 
+EXAMPLES = """examples
+  python -m training.evaluate --cases brats /data/brats --post-gd POST_CUBE --out report/brats
+  python -m training.evaluate --cases brainmetshare /data/mets --all-subsets
+  python -m training.evaluate --cases cache patients --weights weights/mine --calibrate cache others --rule dice
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line. Exit code 2 with one plain line where data, weights or the folder of the report cannot be used."""
     parser = argparse.ArgumentParser(
         prog="python -m training.evaluate",
         description="Evaluate weights as the paper does: per patient, by voxel and by lesion.",
-        epilog="example: python -m training.evaluate --cases brats /data/brats --post-gd POST_CUBE --out report/brats",
+        epilog=f"{EXAMPLES}\n{TABLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--cases", nargs=2, metavar=("LAYOUT", "DIR"), required=True, help=f"one of {', '.join(KINDS)}")
     parser.add_argument("--weights", type=Path, default=None, help="folder of weights (default: those of this release)")
@@ -275,7 +287,11 @@ def run(given: argparse.Namespace, console: Console) -> None:
     choice = SlotChoice(post=SequenceSlot(given.post_gd), use_pre=not given.without_pre, labels=given.labels)
     out_folder.make(given.out)
     source = open_source(given.cases[0], Path(given.cases[1]), choice)
-    predictor = Predictor(given.weights or default_weights())
+    weights = given.weights or default_weights()
+    predictor = Predictor(weights)
+    warning = not_held_out(weights.resolve().parent, given.cases[0], Path(given.cases[1]), source.names)
+    if warning:
+        console.print(warning, style="yellow", markup=False, soft_wrap=True)
     subsets = readable_subsets(predictor) if given.all_subsets else None
     validation = open_source(given.calibrate[0], Path(given.calibrate[1]), choice) if given.calibrate else None
     calibrated: dict[str, float] = {}
@@ -293,14 +309,14 @@ def run(given: argparse.Namespace, console: Console) -> None:
 
     results = evaluate(predictor, _told(_shown(source, "evaluate", console), console), subsets, threshold)
     if not results:
-        raise CaseError(f"{given.cases[1]}: no patient with a truth mask")
+        raise CaseError(f"{given.cases[1]}: no patient has a mask (looked for {mask_sought(given.cases[0])})")
     if validation is not None and not calibrated:
         raise CaseError(f"{given.calibrate[1]}: no patient has a lesion and the sequences: nothing can be calibrated")
-    write_report(given.out, f"{predictor.card.name} {predictor.card.version} on {given.cases[0]}", results)
+    write_report(given.out, f"{predictor.card.name} {predictor.card.version} on {given.cases[0]}", results, warning)
     figures.write_curves({name: result.rocs for name, result in results.items()}, given.out)
     figures.write_boxes({name: result.scores for name, result in results.items()}, given.out)
     figures.write_mosaic(mosaic_rows(predictor, source, threshold), given.out)
-    console.print((given.out / "table.md").read_text(), markup=False)
+    console.print((given.out / "table.md").read_text(), markup=False, soft_wrap=True)
     console.print(f"report in {given.out}")
 
 

@@ -1,7 +1,8 @@
 """Which patients of a folder a run kept from training: those whom its split lets validate, or test.
 
 Called by training/export, so that the folder that trained can give the thresholds and the metrics as well, without a
-patient that trained, and so that the model card says who trained. Reads split.json (training/train); knows no weights.
+patient that trained, and so that the model card says who trained; and by training/evaluate, which says so where it
+measures on them. Reads split.json (training/train); knows no weights.
 """
 
 import json
@@ -22,7 +23,7 @@ def open_held_out(folder: Path, run: Path, part: str) -> Source:
     """
     source = open_source("cache", folder)
     split = _read(run / "split.json")
-    known = {path.resolve() for data in _data(split, folder, source) for path in patient_folders(data)}
+    known = {path.resolve() for data in _data(split, folder, source.names) for path in patient_folders(data)}
     chose = {path.resolve() for place in _validating(split, part) for path in patient_folders(place)}
     fresh = [index for index, name in enumerate(source.names) if (folder / name).resolve() not in chose]
     if not fresh:
@@ -38,6 +39,32 @@ def open_held_out(folder: Path, run: Path, part: str) -> Source:
             f"--{part} .2"
         )
     return Source(names=tuple(source.names[index] for index in kept), get=lambda index: source.get(kept[index]))
+
+
+def not_held_out(run: Path, kind: str, folder: Path, names: Sequence[str]) -> str:
+    """A sentence where patients of a data set trained or chose the weights of `run`; empty where none did.
+
+    Those of a cache are known by where they lie, others by their names. Raises `TrainingError` where the split of the
+    run cannot be read.
+    """
+    split = _read(run / "split.json")
+    if not split:
+        return ""
+    trained, chose = set(split["train"]), {name.split("/")[-1] for name in split["validation"]}
+    if kind == "cache":
+        data = {path.resolve() for place in _data(split, folder, names) for path in patient_folders(place)}
+        others = {path.resolve() for place in _validating(split, "test") for path in patient_folders(place)}
+        places = [(folder / name).resolve() for name in names]
+        first = sum(place in data and place.name in trained for place in places)
+        second = sum(place in others or (place in data and place.name in chose) for place in places)
+    else:
+        first, second = (sum(name in part for name in names) for part in (trained, chose))
+    if not first + second:
+        return ""
+    return (
+        f"Of these {len(names)} patients {first} trained the weights and {second} chose them (split.json beside them): "
+        "these figures say nothing of other patients. `training.export --test` takes only those kept for the test."
+    )
 
 
 def who_trained(run: Path) -> tuple[str, ...]:
@@ -71,13 +98,13 @@ def _validating(split: dict[str, Any], part: str) -> list[Path]:
     return [Path(place) for place in split.get("validate_on", []) if part == "test" and Path(place).is_dir()]
 
 
-def _data(split: dict[str, Any], folder: Path, source: Source) -> list[Path]:
+def _data(split: dict[str, Any], folder: Path, names: Sequence[str]) -> list[Path]:
     """The folders that trained. A run that does not say, or was moved, is told by the names of its patients."""
     standing = [Path(data) for data in split.get("data", []) if Path(data).is_dir()]
     if standing or not split:
         return standing
     drawn = not any("/" in name for name in split["validation"])  # else they came from --validate-on
-    return [folder] if drawn and set(split["train"]) <= set(source.names) else []
+    return [folder] if drawn and set(split["train"]) <= set(names) else []
 
 
 def _read(path: Path) -> dict[str, Any]:
