@@ -9,7 +9,6 @@ keeps where the patients lie and which report the networks began with, so that a
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,10 +23,11 @@ from model.network import ARCHITECTURES
 from model.subsets import all_subsets, subset_name
 from training import figures, out_folder
 from training.cases.case import CaseError
-from training.cohort.anatomy import anatomy_files
-from training.configuration import read, read_text
+from training.configuration import read
 from training.errors import TrainingError
 from training.evaluate import RULES, SubsetResult, by_itself, curves, mosaic_rows, unusable, write_report, write_text
+from training.heads import divided, share_heads, standing_heads, strange
+from training.origin import ORIGIN, Origin, read_origin, write_origin
 from training.patients import patient_folders
 from training.prepare import open_source
 from training.scores import SIZE_CLASSES_MM, PatientScores, size_class_name
@@ -42,25 +42,12 @@ ILD, COMPARATOR = "ILD", "without dropout"
 SIZES = [size_class_name(low, high) for low, high in SIZE_CLASSES_MM]
 PARTS = ("train", "validation", "test", "held-out")
 """The folders of a cohort."""
-SHARES = ("train", "validation", "test")
-"""The folders of anatomy/: heads of the held-out patients are those of the test."""
 NETWORKS = ("comparator", "ild")
 """The folders of runs/."""
-ORIGIN = "origin.json"
 SETTINGS = Path(__file__).parent / "study" / "settings.json"
 """Those of the study in training/study: milder random changes than training's, as both sites are synthetic; the Tversky
 loss of each crop; and as site B lacks BRAVO, dropout that takes it in half of the samples, the others in .15 and later
 in .05."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Origin:
-    """What a report goes back to."""
-
-    cohort: Path
-    """Its patients; an earlier report may have them."""
-    start_from: Path | None
-    """The report whose networks its own began with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,32 +145,6 @@ def earlier_cohort(report: Path, out: Path) -> Path:
     return cohort
 
 
-def read_origin(report: Path) -> Origin | None:
-    """What a report goes back to; one without origin.json, of an earlier release, that has a cohort/ began anew.
-
-    None where neither is there. Raises `TrainingError` where origin.json cannot be read.
-    """
-    path, here = report / ORIGIN, report.resolve()
-    if not path.exists():
-        return Origin(cohort=report / "cohort", start_from=None) if (report / "cohort").is_dir() else None
-    text = read_text(path)
-    try:
-        told = json.loads(text)
-        began = told["start_from"]
-        return Origin(
-            cohort=(here / told["cohort"]).resolve(), start_from=None if began is None else (here / began).resolve()
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f'{path} is no JSON with the paths "cohort" and "start_from": mend it') from error
-
-
-def write_origin(out: Path, origin: Origin) -> None:
-    """Keep it in `out`, seen from there: reports that lie together can be moved together."""
-    places = {"cohort": origin.cohort, "start_from": origin.start_from}
-    seen = {name: os.path.relpath(place.resolve(), out.resolve()) if place else None for name, place in places.items()}
-    write_text(out / ORIGIN, json.dumps(seen, indent=1) + "\n")
-
-
 def _require_same_start(out: Path, start_from: Path | None) -> None:
     """Refuse networks that stand in `out` and began otherwise than is asked for: training would go on with them."""
     if not _networks_stand(out):
@@ -200,8 +161,8 @@ def _require_same_start(out: Path, start_from: Path | None) -> None:
 
 def _require_same_heads(out: Path, anatomy: Path | None) -> None:
     """Refuse heads that stand otherwise in `out`, where patients or networks have them: one that trained could test."""
-    wanted, standing = _divided(anatomy), _standing_heads(out / "anatomy")
-    same = bool(wanted) == bool(standing) and not _strange(standing, wanted)
+    wanted, standing = divided(anatomy), standing_heads(out / "anatomy")
+    same = bool(wanted) == bool(standing) and not strange(standing, wanted)
     if same or not (_networks_stand(out) or any(patient_folders(out / "cohort" / part) for part in PARTS)):
         return
     raise TrainingError(
@@ -213,53 +174,6 @@ def _require_same_heads(out: Path, anatomy: Path | None) -> None:
 
 def _networks_stand(out: Path) -> bool:
     return any((out / "runs").glob(f"*/{STATE_FILE}"))
-
-
-def share_heads(anatomy: Path | None, out: Path) -> dict[str, Path]:
-    """Divide the label maps of a folder into folders of links, so that no head both trains and tests: 70, 10, 20 %.
-
-    Links of another division are taken away: the cohort command refuses patients that were made by them. Empty without
-    a folder: then all patients have nilearn's one head, deformed. `TrainingError` for fewer than three.
-    """
-    parts = _divided(anatomy)
-    targets = {path: path.resolve() for chosen in parts.values() for path in chosen}
-    for path in _strange(_standing_heads(out), parts):
-        if not path.is_symlink():
-            raise TrainingError(f"{path} is none of the links that this command makes there: move it away")
-        path.unlink()
-    for name, chosen in parts.items():
-        (out / name).mkdir(parents=True, exist_ok=True)
-        for path in chosen:
-            link = out / name / path.name
-            if link.is_symlink():
-                link.unlink()
-            if not link.exists():
-                link.symlink_to(targets[path])
-    return {name: out / name for name in parts}
-
-
-def _standing_heads(out: Path) -> list[Path]:
-    """What the shares of an earlier division hold."""
-    return sorted(path for share in SHARES for path in (out / share).glob("*.nii*"))
-
-
-def _strange(standing: Sequence[Path], wanted: Mapping[str, Sequence[Path]]) -> list[Path]:
-    """Those that stand in a share that is not, or no longer, theirs."""
-    names = {share: {path.name for path in chosen} for share, chosen in wanted.items()}
-    return [path for path in standing if path.name not in names.get(path.parent.name, set())]
-
-
-def _divided(anatomy: Path | None) -> dict[str, list[Path]]:
-    """The label maps by share; none without a folder."""
-    files = anatomy_files(anatomy)
-    if not files:
-        return {}
-    if len(files) < 3:
-        raise TrainingError(
-            f"{anatomy} holds {len(files)} label maps; three are the least, as test heads must not train"
-        )
-    first, second = min(round(0.7 * len(files)), len(files) - 2), min(round(0.8 * len(files)), len(files) - 1)
-    return dict(zip(SHARES, (files[:first], files[first:second], files[second:]), strict=True))
 
 
 def networks(study: Study, cohort: Path, out: Path) -> dict[str, Predictor]:

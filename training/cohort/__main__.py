@@ -20,13 +20,16 @@ from training.cohort.write_nifti import write_nifti
 from training.errors import TrainingError
 
 app = typer.Typer(
-    help="Synthetic patients with brain metastases. Research use only.",
+    help="Synthetic patients with brain metastases. Research use only.\n\n"
+    "Example: python -m training.cohort cache --out patients --patients 20 --anatomy maps (SynthSeg's label maps, or "
+    "any with FreeSurfer's labels)",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 Out = Annotated[Path, typer.Option(help="Folder to write to.")]
+Page = Annotated[Path, typer.Option(help="File to write, .png or .pdf.")]
 Patients = Annotated[int, typer.Option(min=1, help="How many patients.")]
 Where = Annotated[Site, typer.Option(help="A: four sequences; B: no BRAVO; randomised: wide contrasts for training.")]
 Seed = Annotated[int, typer.Option(min=0, help="First seed; patient n has seed + n.")]
@@ -42,7 +45,7 @@ def nifti(
 ) -> None:
     """Co-registered NIfTI in the layout of BrainMetShare.
 
-    Example: python -m training.cohort nifti --out cohort/train --patients 100 --site A --anatomy ../shared/data/anatomy
+    Example: python -m training.cohort nifti --out cohort/train --patients 100 --site A --anatomy maps
     """
     _prepare(out, anatomy)
     options = Options(anatomy=anatomy, skull_stripping=True)
@@ -88,7 +91,7 @@ def dicom(
 
 
 @app.command()
-def pictures(out: Out, patients: Patients = 10, site: Where = Site.A, seed: Seed = 1, anatomy: Anatomy = None) -> None:
+def pictures(out: Page, patients: Patients = 10, site: Where = Site.A, seed: Seed = 1, anatomy: Anatomy = None) -> None:
     """A page of patients to look at.
 
     Example: python -m training.cohort pictures --out page.png --patients 10 --site randomised

@@ -18,7 +18,7 @@ from training.cohort.protocol import Site
 from training.cohort.whole import is_whole
 from training.configuration import from_json
 from training.errors import TrainingError
-from training.reproduce import share_heads
+from training.heads import share_heads
 
 pytestmark = pytest.mark.timeout(600)
 """On a busy machine."""
