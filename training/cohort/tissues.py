@@ -116,6 +116,9 @@ _NECROSIS_T1: Final = (0.5, 1.1)
 _OEDEMA_T1: Final = (0.9, 1.3)
 _OEDEMA_T2: Final = (0.85, 1.7)
 """The same of a patient's oedema: 1260-1820 and 120-240 ms at 3 T."""
+_TUMOUR_T1: Final = (0.8, 1.2)
+_TUMOUR_T2: Final = (0.85, 2.3)
+"""The same of the solid part of a patient's lesions: 1200-1800 and 94-253 ms at 3 T."""
 _KIN: Final = (
     (Tissue.WHITE, Tissue.CEREBELLAR_WHITE, Tissue.BRAINSTEM, Tissue.PALLIDUM),
     (Tissue.GREY, Tissue.CEREBELLAR_GREY, Tissue.THALAMUS, Tissue.CAUDATE),
@@ -156,17 +159,22 @@ def tissue_table(field_t: float, rng: np.random.Generator | None = None, spread:
 
 
 def with_own_fluids(table: TissueTable, rng: np.random.Generator) -> TissueTable:
-    """The table with the necrosis and the oedema of some patient.
+    """The table with the necrosis, the oedema and the tumour of some patient.
 
     The more protein necrosis holds, the shorter its T1: as pure as in the table FLAIR nulls a part of it, at
     1300-1600 ms it is among the brightest things there, as in many gliomas and metastases. The wetter oedema is, the
-    longer its T1 and T2: at a long echo time twice as bright as the brain.
+    longer its T1 and T2: at a long echo time twice as bright as the brain. So is the solid part of wet lesions: were
+    oedema alone as bright, a network would take whatever is brightest on FLAIR for no lesion.
     """
     t1, t2 = table.t1_ms.copy(), table.t2_ms.copy()
     t1[Tissue.NECROSIS] *= np.exp(rng.uniform(*np.log(_NECROSIS_T1)))
-    wetness = rng.random()
-    for times, (least, most) in ((t1, _OEDEMA_T1), (t2, _OEDEMA_T2)):
-        times[Tissue.OEDEMA] *= least * (most / least) ** wetness
+    for tissue, of_t1, of_t2 in (
+        (Tissue.OEDEMA, _OEDEMA_T1, _OEDEMA_T2),
+        (Tissue.METASTASIS, _TUMOUR_T1, _TUMOUR_T2),
+    ):
+        wetness = rng.random()
+        for times, (least, most) in ((t1, of_t1), (t2, of_t2)):
+            times[tissue] *= least * (most / least) ** wetness
     return replace(table, t1_ms=t1, t2_ms=t2)
 
 

@@ -101,7 +101,7 @@ def test_necrosis_is_bright_in_the_flair_of_some_heads_and_not_in_that_of_others
 
 
 def test_the_oedema_of_a_wet_head_is_twice_as_bright_as_the_brain_at_a_long_echo_time() -> None:
-    """As in real FLAIR, where 1.8 is met; a dry one is hardly brighter. No tissue but oedema and necrosis changes."""
+    """As in real FLAIR, where 1.8 is met; a dry one is hardly brighter. No tissue of a healthy brain changes."""
     rng = np.random.default_rng(1)
     table = tissue_table(3.0)
     short = replace(flair_pulse(9000, 3.0), te_ms=40.0)
@@ -109,7 +109,7 @@ def test_the_oedema_of_a_wet_head_is_twice_as_bright_as_the_brain_at_a_long_echo
     seen: dict[float, list[float]] = {40.0: [], 150.0: []}
     for _ in range(80):
         own = with_own_fluids(table, rng)
-        others = ~np.isin(np.arange(len(Tissue)), (Tissue.NECROSIS, Tissue.OEDEMA))
+        others = ~np.isin(np.arange(len(Tissue)), (Tissue.NECROSIS, Tissue.OEDEMA, Tissue.METASTASIS))
         for before, after in ((table.t1_ms, own.t1_ms), (table.t2_ms, own.t2_ms), (table.pd, own.pd)):
             assert np.array_equal(after[others], before[others])
         for pulse in (short, long):
@@ -118,3 +118,16 @@ def test_the_oedema_of_a_wet_head_is_twice_as_bright_as_the_brain_at_a_long_echo
     assert max(seen[150.0]) > 1.8
     assert min(seen[40.0]) < 1.25
     assert np.median(seen[150.0]) > np.median(seen[40.0]) + 0.3
+
+
+def test_brightness_on_flair_does_not_tell_oedema_from_tumour() -> None:
+    """Each is the brighter one in many heads: were oedema alone the brightest, the brightest were no lesion."""
+    rng = np.random.default_rng(1)
+    table = tissue_table(3.0)
+    pulse = replace(flair_pulse(9000, 3.0), te_ms=120.0)
+    brighter = []
+    for _ in range(200):
+        own = with_own_fluids(table, rng)
+        image = signal(pulse, own.t1_ms, own.t2_ms, own.pd)
+        brighter.append(bool(image[Tissue.METASTASIS] > image[Tissue.OEDEMA]))
+    assert 0.25 < np.mean(brighter) < 0.75
