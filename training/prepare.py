@@ -359,6 +359,8 @@ def _write(source: Source, number: int, given: argparse.Namespace, told: Told) -
         patient = deface(patient) if given.deface else patient
     except (CaseError, DefacingError) as error:
         _say(f"{name} is not written: {error}")
+        if (given.out / name / "stack.npy").exists():
+            _say(f"{given.out / name} stands from an earlier run and would train: remove it where it may not")
         told.refused.append(name)
         return
     for slot, reason in patient.left_out.items():

@@ -167,6 +167,20 @@ def test_a_set_without_any_mask_is_an_error(tmp_path: Path, capsys: pytest.Captu
     assert "no patient has a mask, nothing is written (looked for seg.nii.gz beside the sequences)" in said
 
 
+def test_what_an_earlier_run_wrote_of_a_refused_patient_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be there with its face, and would train."""
+    folder = tmp_path / "set" / "Mets_001"
+    write(folder / "flair.nii.gz", HEAD, SLAB)
+    write(folder / "seg.nii.gz", LESION, SLAB)
+    assert prepared(tmp_path) == 0
+    assert "earlier run" not in capsys.readouterr().err
+    write(folder / "flair.nii.gz", np.where(LESION, np.nan, HEAD), SLAB)
+    assert prepared(tmp_path) == 3
+    assert f"{tmp_path / 'out' / 'Mets_001'} stands from an earlier run and would train" in capsys.readouterr().err
+
+
 def test_one_damaged_patient_does_not_stop_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in (1, 2, 3):
         folder = tmp_path / "set" / f"Mets_00{number}"
