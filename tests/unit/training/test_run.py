@@ -57,8 +57,8 @@ def line(data: Path, out: Path, *options: str) -> list[str]:
 def interrupt() -> None:
     """Ctrl-C as its handler sees it; test_ctrl_c_ends_all_processes_with_one_line sends the signal itself.
 
-    Not here: pytest's faulthandler gives this process a small stack for signals, on which the kernel cannot lay the
-    registers of a processor that has just computed in bfloat16 (AMX), and ends it.
+    Not here: after some hundred other tests in one process its delivery ended that process (SIGSEGV within raise(3), as
+    gdb shows; Python takes signals on faulthandler's small stack there). A training's own process has no such stack.
     """
     handler = signal.getsignal(signal.SIGINT)
     assert callable(handler)
