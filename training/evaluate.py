@@ -179,22 +179,11 @@ def write_report(out: Path, title: str, results: dict[str, SubsetResult], warnin
         if whole is not None:
             cells.append(_against(result, whole))
         lines.append("| " + " | ".join(cells) + " |")
-    write_text(out / "table.md", "\n".join([*lines, "", *_no_better(results), *_each(results)]) + "\n")
+    out_folder.write_text(out / "table.md", "\n".join([*lines, "", *_no_better(results), *_each(results)]) + "\n")
     raw = {name: result.as_json() for name, result in results.items()}
     about = {"title": title, **({"warning": warning} if warning else {})}
     whole_report = json.dumps({**about, "subsets": raw}, indent=1, allow_nan=False)
-    write_text(out / "evaluation.json", whole_report + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole, or leave it as it was. Raises `OSError` that names it."""
-    figures.write_whole(path, text.encode())
-
-
-def unusable(error: OSError, out: Path) -> str:
-    """What a command says of a file that could not be read or written, and what to do."""
-    reason = f"{error.filename or out} cannot be read or written ({error.strerror or error})"
-    return f"{reason}: make room there or mend its rights, and give the same line again"
+    out_folder.write_text(out / "evaluation.json", whole_report + "\n")
 
 
 MOST_ROWS = 30
@@ -277,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"training.evaluate: {error}", file=sys.stderr)  # noqa: T201
         return 2
     except OSError as error:
-        print(f"training.evaluate: {unusable(error, given.out)}", file=sys.stderr)  # noqa: T201
+        print(f"training.evaluate: {out_folder.unusable(error, given.out)}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 

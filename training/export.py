@@ -56,8 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         run(given)
-    except (CheckpointError, CaseError, WorkerError, TrainingError, OSError) as error:
+    except (CheckpointError, CaseError, WorkerError, TrainingError) as error:
         print(f"training.export: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except OSError as error:
+        print(f"training.export: {out_folder.unusable(error, given.out)}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 
@@ -95,7 +98,7 @@ def run(given: argparse.Namespace) -> None:
         write_report(report, f"{card.name} {card.version}", results)
         card = with_expected(card, results)
     signed = save(given.out, checkpoint.network, card)
-    (given.out / "README.md").write_text(model_card(signed), encoding="utf-8")
+    out_folder.write_text(given.out / "README.md", model_card(signed))
     size = sum(path.stat().st_size for path in given.out.glob("*") if path.is_file())
     if size > MAX_BYTES:
         print(f"training.export: {size / 1e6:.0f} MB is too much for the repository (30 MB)", file=sys.stderr)  # noqa: T201

@@ -4,7 +4,6 @@ Called by training/evaluate and training/reproduce. Each is written as PNG and P
 patient has a lesion, is taken away, so that none of an earlier report stands beside a new table.
 """
 
-import contextlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
+from training import out_folder
 from training.scores import Float32, Mask, PatientScores, Roc
 from training.statistics import mean_roc
 
@@ -113,19 +113,7 @@ def _save(figure: Figure, out: Path, name: str) -> None:
     for path in _files(out, name):
         drawn = io.BytesIO()
         figure.savefig(drawn, format=path.suffix[1:], dpi=110, facecolor=figure.get_facecolor())
-        write_whole(path, drawn.getvalue())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file of a report, or leave it as it was. Raises `OSError` that names it: a full disk names none."""
-    draft = path.with_name(path.name + ".new")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        out_folder.write_whole(path, drawn.getvalue())
 
 
 def _take_away(out: Path, name: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from training.configuration import read_text
 from training.errors import TrainingError
-from training.evaluate import write_text
+from training.out_folder import write_text
 
 ORIGIN = "origin.json"
 

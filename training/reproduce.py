@@ -25,7 +25,7 @@ from training import figures, out_folder
 from training.cases.case import CaseError
 from training.configuration import read
 from training.errors import TrainingError
-from training.evaluate import RULES, SubsetResult, by_itself, curves, mosaic_rows, unusable, write_report, write_text
+from training.evaluate import RULES, SubsetResult, by_itself, curves, mosaic_rows, write_report
 from training.heads import divided, share_heads, standing_heads, strange
 from training.origin import ORIGIN, Origin, read_origin, write_origin
 from training.patients import patient_folders
@@ -245,9 +245,9 @@ def write(out: Path, done: str, results: Mapping[str, Mapping[str, SubsetResult]
         lines += [_found(name, scores) for name, scores in columns.items()]
     lines += ["", "![ROC](figure-2-roc.png) ![Boxes](figure-3-boxes.png) ![Mosaic](figure-1-mosaic.png)", ""]
     lines += ["All 15 subsets: [subsets/table.md](subsets/table.md)", ""]
-    write_text(out / "table.md", "\n".join(lines))
+    out_folder.write_text(out / "table.md", "\n".join(lines))
     raw = {name: {rule: found.as_json() for rule, found in by_rule.items()} for name, by_rule in results.items()}
-    write_text(out / "study.json", json.dumps(raw, indent=1, allow_nan=False) + "\n")
+    out_folder.write_text(out / "study.json", json.dumps(raw, indent=1, allow_nan=False) + "\n")
 
 
 def _found(name: str, scores: Sequence[PatientScores]) -> str:
@@ -305,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"training.reproduce: a step failed ({error})", file=sys.stderr)  # noqa: T201
         return 1
     except OSError as error:
-        print(f"training.reproduce: {unusable(error, given.out)}", file=sys.stderr)  # noqa: T201
+        print(f"training.reproduce: {out_folder.unusable(error, given.out)}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 

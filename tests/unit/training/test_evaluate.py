@@ -13,9 +13,10 @@ from support.weights import random_weights
 from model.channels import SEQUENCES
 from model.input_dropout import SubsetLaw
 from model.subsets import all_subsets, subset_name
-from training.evaluate import SubsetResult, by_itself, calibrate, evaluate, main, write_report, write_text
+from training.evaluate import SubsetResult, by_itself, calibrate, evaluate, main, write_report
 from training.figures import BOX_PLOTS, CURVES, MOSAIC
 from training.held_out import not_held_out
+from training.out_folder import write_text
 from training.prepare import open_source
 from training.scores import SIZE_CLASSES_MM, PatientScores, roc, score, size_class_name
 from training.statistics import mean_roc
