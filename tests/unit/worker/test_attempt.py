@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
+from support.empty_job import empty_job
 
 from dicom_node.contract.job_folder import JobFolder
-from dicom_node.contract.messages import Doorbell, JobOutcome, JobRequest, OutcomeStatus, Product
+from dicom_node.contract.messages import Doorbell, JobOutcome, JobRequest, OutcomeStatus
 from worker import attempt, pipeline
 from worker.errors import InputRefused, WorkerError
 from worker.settings import WorkerSettings
@@ -20,18 +21,7 @@ SETTINGS = WorkerSettings(beat_s=0.05)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> JobFolder:
-    made = JobFolder(tmp_path, JOB)
-    made.write_request(
-        JobRequest(
-            job_id=JOB,
-            study_instance_uid="1.2",
-            snapshot_digest="d",
-            created_at="2026-01-01T00:00:00+00:00",
-            series=(),
-            products=(Product.SR,),
-        )
-    )
-    return made
+    return empty_job(tmp_path, JOB)
 
 
 def ring(folder: JobFolder, number: int = 1) -> bool:

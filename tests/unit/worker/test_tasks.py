@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from celery.signals import worker_process_init
+from support.empty_job import empty_job
 from support.log_state import log_state_kept
 from support.weights import random_weights
 
-from dicom_node.contract.job_folder import JobFolder
-from dicom_node.contract.messages import Doorbell, JobRequest, OutcomeStatus, Product
+from dicom_node.contract.messages import Doorbell, OutcomeStatus
 from model.checkpoint import CARD_FILE
 from worker import tasks
 from worker.__main__ import main
@@ -83,17 +83,7 @@ def test_the_check_passes_where_all_is_well(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_model_that_cannot_be_loaded_fails_the_attempt_with_its_reason(tmp_path: Path, fault: str) -> None:
-    folder = JobFolder(tmp_path / "storage", JOB)
-    folder.write_request(
-        JobRequest(
-            job_id=JOB,
-            study_instance_uid="1.2",
-            snapshot_digest="d",
-            created_at="2026-01-01T00:00:00+00:00",
-            series=(),
-            products=(Product.SR,),
-        )
-    )
+    folder = empty_job(tmp_path / "storage", JOB)
     assert tasks.Bench(environment(tmp_path, fault)).run(Doorbell(job_id=JOB, attempt=1)) is False
     word = folder.read_failure(1)
     assert word is not None
