@@ -45,9 +45,18 @@ def read_about(about: Path) -> dict[str, Any] | None:
 
 
 def clear(about: Path, others: Iterable[Path]) -> None:
-    """Make the folder of a patient that is not whole, without what a run that was broken off left of our files."""
+    """Make the folder of a patient that is not whole, without what a run that was broken off left of our files.
+
+    Raises `TrainingError` where files of these names stand in a folder that no run of ours began: they are another's.
+    """
     about.parent.mkdir(parents=True, exist_ok=True)
-    for path in (about, _part(about), *others):
+    standing = [path for path in others if path.exists()]
+    if standing and not (about.exists() or _part(about).exists()):
+        raise TrainingError(
+            f"{about.parent} holds {standing[0].name}, which is of no run of this command: give another --out"
+        )
+    _part(about).touch()
+    for path in (about, *standing):
         path.unlink(missing_ok=True)
 
 

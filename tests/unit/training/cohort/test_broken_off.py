@@ -46,6 +46,19 @@ def test_nifti_of_another_site_does_not_stay_beside_a_patients_own(
     assert is_whole(tmp_path / "planted.json", patient.seed, Site.B, Options())
 
 
+def test_the_files_of_a_data_set_that_no_run_began_are_not_touched(
+    tmp_path: Path, bare_patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--out is a real BrainMetShare folder by mistake."""
+    patient: Patient = bare_patient(Site.B)
+    monkeypatch.setattr(write_nifti, "make_patient", lambda *_: patient)
+    (tmp_path / "bravo.nii.gz").write_bytes(b"of a person")
+    with pytest.raises(TrainingError, match=r"holds bravo\.nii\.gz, which is of no run of this command"):
+        write_nifti.write_nifti(tmp_path, patient.seed, Site.B, Options())
+    assert [path.name for path in tmp_path.iterdir()] == ["bravo.nii.gz"]
+    assert (tmp_path / "bravo.nii.gz").read_bytes() == b"of a person"
+
+
 @pytest.mark.parametrize("left", [None, *CUT_OFF])
 def test_dicom_series_that_were_left_do_not_end_the_run_for_ever(
     left: str | None, tmp_path: Path, bare_patient
