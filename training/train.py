@@ -6,7 +6,6 @@ turns into weights that the node serves.
 """
 
 import argparse
-import contextlib
 import gc
 import json
 import os
@@ -18,9 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.data import DataLoader, Subset
-from torch.utils.tensorboard import SummaryWriter
 
 from model.checkpoint import Checkpoint, CheckpointError, load
 from model.input_dropout import SubsetLaw
@@ -36,6 +33,7 @@ from training.sampling import Batch, Steps
 from training.split import Split
 from training.step import STATE_FILE, Learner, saved_step
 from training.validate import subsets_of, validate, write_weights
+from training.watch import Blind, Watch
 from worker.errors import WorkerError
 
 EXAMPLE = """examples
@@ -195,31 +193,22 @@ def _epochs(
 ) -> None:
     configuration = learner.configuration
     length = configuration.steps_per_epoch
-    with _events(given.out, place) as events, _progress(disable=not place.first) as bar:
-        shown = bar.add_task("train", total=configuration.steps, completed=learner.step)
+    watch = Watch(given.out, start=learner.step, steps=configuration.steps) if place.first else Blind()
+    with watch:
         while learner.step < configuration.steps:
             if _worn_out(best, learner.step // length, learner, place):
-                if place.first:
-                    bar.console.print(f"no better validation since epoch {best['epoch']:.0f}: training ends")
+                watch.say(f"no better validation since epoch {best['epoch']:.0f}: training ends")
                 return
             epoch = learner.step // length + 1
             end = min(epoch * length, configuration.steps)
-            losses = []
             for batch in interruption.between(_batches(trained, range(learner.step, end), given.workers)):
-                losses.append(learner.learn(batch))
-                bar.update(shown, completed=learner.step, description=f"loss {sum(losses) / len(losses):.3f}")
-            if events is not None:
-                events.add_scalar("loss", sum(losses) / len(losses), learner.step)
+                loss = learner.learn(batch)
+                watch.learned(learner.step, loss)
+            if place.first:
                 scores = validate(learner.average, validated, configuration)
                 interruption.heed()  # the engine may have taken it for a fault of its own, and another judged
-                _keep(learner, scores, best, epoch, events, given.out)
-                line = _line(learner.step, losses, scores, best=best["epoch"] == epoch)
-                bar.console.print(line, highlight=False, soft_wrap=True)
-
-
-def _events(out: Path, place: Place) -> contextlib.AbstractContextManager[SummaryWriter | None]:
-    """TensorBoard's file of the first process; the others write none."""
-    return SummaryWriter(str(out / "events"), flush_secs=30) if place.first else contextlib.nullcontext()
+                _keep(learner, scores, best, epoch, given.out)
+                watch.validated(learner.step, scores, best=best["epoch"] == epoch)
 
 
 def _keep(
@@ -227,24 +216,14 @@ def _keep(
     scores: Mapping[str, float],
     best: dict[str, float],
     epoch: int,
-    events: SummaryWriter,
     out: Path,
 ) -> None:
     """Keep the running mean where its Dice by subset is the best so far, and save the state."""
-    for name, score in scores.items():
-        events.add_scalar(f"validation/{name}", score, learner.step)
     mean = sum(scores.values()) / len(scores)
     if mean > best["score"]:
         best.update(score=mean, epoch=float(epoch))
         write_weights(out / "weights", learner.average, learner.configuration, learner.step, scores)
     learner.save(out, best)
-
-
-def _line(step: int, losses: Sequence[float], scores: Mapping[str, float], *, best: bool) -> str:
-    """What a log keeps of an epoch: a progress bar leaves nothing there."""
-    dice = ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
-    line = f"step {step}: loss {sum(losses) / len(losses):.3f}, validation Dice {dice}"
-    return line + " (best yet)" * best
 
 
 def _batches(trained: Steps, steps: range, workers: int) -> Iterable[Batch]:
@@ -317,11 +296,6 @@ def _asked(given: argparse.Namespace) -> dict[str, Any]:
     asked |= {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     kinds = {"subset_law": SubsetLaw, "tversky_over": TverskyOver}
     return asked | {name: kind(getattr(given, name)) for name, kind in kinds.items() if getattr(given, name)}
-
-
-def _progress(*, disable: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, disable=disable)
 
 
 def _count(text: str, least: int = 1) -> int:
