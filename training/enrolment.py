@@ -6,12 +6,13 @@ training/train with its options; training/split draws.
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from training.configuration import read_text
 from training.errors import TrainingError
-from training.patients import Patient, open_patient, patient_folders
+from training.patients import Patient, names_of, open_patient, patient_folders
 from training.split import Split, split
 from training.step import STATE_FILE
 
@@ -19,7 +20,8 @@ from training.step import STATE_FILE
 def enrol(given: argparse.Namespace) -> tuple[dict[str, Patient], Split]:
     """All patients by name, and who trains and validates, by the options of training.train.
 
-    Those of --validate-on are called FOLDER/NAME. Raises `TrainingError` where patients or split cannot be used.
+    Those of --validate-on are called FOLDER/NAME, those of --data NAME, or FOLDER:NAME where two would be called alike.
+    Raises `TrainingError` where patients or split cannot be used.
     """
     if given.validate_on and (given.train_site or given.test):
         raise TrainingError(
@@ -29,10 +31,7 @@ def enrol(given: argparse.Namespace) -> tuple[dict[str, Patient], Split]:
     for option in ("data", "validate_on"):
         for place in getattr(given, option):
             _check_place(place, "--" + option.replace("_", "-"))
-    folders = {folder.name: folder for data in given.data for folder in patient_folders(data)}
-    count = sum(len(patient_folders(data)) for data in given.data)
-    if count != len(folders):
-        raise TrainingError("two folders of --data hold a patient of the same name: rename one")
+    folders = _training(given.data)
     trained = tuple(folders)
     folders |= _validating(given.validate_on)
     if len(folders) < 2:
@@ -52,6 +51,18 @@ def _check_place(place: Path, option: str) -> None:
         raise TrainingError(
             f"{option} {place} holds NIfTI, which is not on the model's grid yet: `python -m training.prepare --help`"
         )
+
+
+def _training(places: Sequence[Path]) -> dict[str, Path]:
+    """The patients of --data: NAME -> where it lies; FOLDER:NAME where two of the folders hold a NAME."""
+    held = [(folder, data) for data in places for folder in patient_folders(data)]
+    often = Counter(folder.name for folder, _ in held)
+    named = [(names_of(folder, data)[often[folder.name] > 1], folder) for folder, data in held]
+    found = dict(named)
+    if len(found) < len(named):
+        twice = next(name for name, count in Counter(name for name, _ in named).items() if count > 1)
+        raise TrainingError(f"--data holds {twice} twice: give two folders of different names, each once")
+    return found
 
 
 def _validating(places: Sequence[Path]) -> dict[str, Path]:

@@ -6,12 +6,13 @@ measures on them. Reads split.json (training/train); knows no weights.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from training.errors import TrainingError
-from training.patients import patient_folders
+from training.patients import names_of, patient_folders
 from training.prepare import Source, open_source
 
 
@@ -23,7 +24,7 @@ def open_held_out(folder: Path, run: Path, part: str) -> Source:
     """
     source = open_source("cache", folder)
     split = _read(run / "split.json")
-    known = {path.resolve() for data in _data(split, folder, source.names) for path in patient_folders(data)}
+    known = _known(split, folder, source.names)
     chose = {path.resolve() for place in _validating(split, part) for path in patient_folders(place)}
     fresh = [index for index, name in enumerate(source.names) if (folder / name).resolve() not in chose]
     if not fresh:
@@ -31,7 +32,7 @@ def open_held_out(folder: Path, run: Path, part: str) -> Source:
     kept = [
         index
         for index, place in ((index, (folder / source.names[index]).resolve()) for index in fresh)
-        if place not in known or place.name in split[part]
+        if place not in known or known[place] & set(split[part])
     ]
     if not kept:
         raise TrainingError(
@@ -50,15 +51,17 @@ def not_held_out(run: Path, kind: str, folder: Path, names: Sequence[str]) -> st
     split = _read(run / "split.json")
     if not split:
         return ""
-    trained, chose = set(split["train"]), {name.split("/")[-1] for name in split["validation"]}
+    trained, chose = set(split["train"]), set(split["validation"])
     if kind == "cache":
-        data = {path.resolve() for place in _data(split, folder, names) for path in patient_folders(place)}
+        known = _known(split, folder, names)
         others = {path.resolve() for place in _validating(split, "test") for path in patient_folders(place)}
         places = [(folder / name).resolve() for name in names]
-        first = sum(place in data and place.name in trained for place in places)
-        second = sum(place in others or (place in data and place.name in chose) for place in places)
+        called = [known.get(place, frozenset[str]()) for place in places]
+        first = sum(bool(names & trained) for names in called)
+        second = sum(place in others or bool(names & chose) for place, names in zip(places, called, strict=True))
     else:
-        first, second = (sum(name in part for name in names) for part in (trained, chose))
+        plain = [{re.split("[/:]", name)[-1] for name in part} for part in (trained, chose)]
+        first, second = (sum(name in part for name in names) for part in plain)
     if not first + second:
         return ""
     return (
@@ -96,6 +99,15 @@ def counted(count: int, folders: Sequence[str | Path]) -> str:
 def _validating(split: dict[str, Any], part: str) -> list[Path]:
     """The folders of --validate-on, where what they chose is to be tested."""
     return [Path(place) for place in split.get("validate_on", []) if part == "test" and Path(place).is_dir()]
+
+
+def _known(split: dict[str, Any], folder: Path, names: Sequence[str]) -> dict[Path, frozenset[str]]:
+    """Where each patient of the folders that trained lies -> what the split may call it."""
+    return {
+        path.resolve(): frozenset(names_of(path, data))
+        for data in _data(split, folder, names)
+        for path in patient_folders(data)
+    }
 
 
 def _data(split: dict[str, Any], folder: Path, names: Sequence[str]) -> list[Path]:

@@ -53,6 +53,11 @@ def patient_folders(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/stack.npy") if (path.parent / "mask.npy").exists())
 
 
+def names_of(folder: Path, data: Path) -> tuple[str, str]:
+    """What a patient of the folder `data` is called beside those of other folders: NAME, and FOLDER:NAME in a clash."""
+    return folder.name, f"{data.name}:{folder.name}"
+
+
 def open_patients(folder: Path) -> list[Patient]:
     """All patients under a folder, by name. Raises `TrainingError` where there is none."""
     found = patient_folders(folder)
