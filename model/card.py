@@ -44,6 +44,8 @@ class Card:
     """What stands in for slices beyond the volume, in training and serving."""
     mirror: bool = False
     """Serve the mean probability of the stack and its left-right mirror image."""
+    half_scale: bool = False
+    """Serve large objects as a second look at half the resolution shows them, too (worker/inference/half_scale)."""
     normalisation: Normalisation = field(default_factory=Normalisation)
     weights_sha256: str = ""
     """Of the safetensors file."""
@@ -63,8 +65,9 @@ class Card:
         for name in ("name", "version", "architecture", "weights_sha256", "threshold_rule"):
             if not isinstance(getattr(self, name), str):
                 raise CardError(f"{name}: a text is needed")
-        if not isinstance(self.mirror, bool):
-            raise CardError("mirror: true or false is needed")
+        for name in ("mirror", "half_scale"):
+            if not isinstance(getattr(self, name), bool):
+                raise CardError(f"{name}: true or false is needed")
         if not isinstance(self.configuration, Mapping):
             raise CardError("configuration: names and values are needed")
         if not self.sequences or len(set(self.sequences)) < len(self.sequences) or set(self.sequences) - set(SEQUENCES):

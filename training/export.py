@@ -76,9 +76,9 @@ def run(given: argparse.Namespace) -> None:
     validation = [open_held_out(folder, source.parent, "validation") for folder in given.validation]
     test = [open_held_out(folder, source.parent, "test") for folder in given.test]
     checkpoint = load(source)
-    predictor = Predictor(source)
-    if given.mirror:
-        predictor.card = replace(predictor.card, mirror=True)
+    served = checkpoint.card
+    served = replace(served, mirror=given.mirror or served.mirror, half_scale=given.half_scale or served.half_scale)
+    predictor = Predictor.of(checkpoint.network, served)
     sentences = who_trained(source.parent) or checkpoint.card.data
     data = tuple(given.data_source) or _data(sentences, given, validation, test)
     card = replace(
@@ -212,6 +212,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default="", help="name of the model (default: that of the run)")
     parser.add_argument("--version", required=True)
     parser.add_argument("--mirror", action="store_true", help="serve the mean with the mirror image: twice the time")
+    parser.add_argument(
+        "--half-scale", action="store_true", help="serve large lesions as half the resolution shows them, too"
+    )
     parser.add_argument(
         "--data-source", action="append", default=[], help="a sentence for the card; repeat (default: by split.json)"
     )

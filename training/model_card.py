@@ -20,6 +20,7 @@ COLUMNS = (
 )
 """Of the table: name in the card, heading, form."""
 MIRRORED = " It answers with the mean over the stack and its left-right mirror image."
+HALF_SCALE = " It looks at half the resolution too, where objects from 1.4 ml count by the larger probability."
 DIFFERENT_PATIENTS = (
     "Rows of different numbers of patients are not to be compared: each is over those who have all of its sequences."
 )
@@ -41,7 +42,8 @@ def model_card(card: Card) -> str:
         f"# {card.name} {card.version}",
         f"**{card.statement}**",
         f"Network `{card.architecture}`, sequences {', '.join(card.sequences)}; subsets drawn in training: "
-        f"{card.subset_law}. SHA-256 of weights.safetensors: `{card.weights_sha256}`.{MIRRORED * card.mirror}",
+        f"{card.subset_law}. SHA-256 of weights.safetensors: `{card.weights_sha256}`.{MIRRORED * card.mirror}"
+        f"{HALF_SCALE * card.half_scale}",
         "## Data",
         *(f"- {sentence}" for sentence in card.data or ("not stated",)),
         "## Expected performance",

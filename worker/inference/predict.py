@@ -22,6 +22,7 @@ from model.subsets import subset_name
 from worker.errors import InputRefused, WeightsError, WorkerError
 from worker.inference.device import choose_device
 from worker.inference.engine import CPU_BATCH, CUDA_BATCH, make_engine
+from worker.inference.half_scale import halved, large_objects
 from worker.inference.windows import filled_slices, window
 
 Float32 = NDArray[np.float32]
@@ -64,8 +65,16 @@ class Predictor:
         self._channels = [SEQUENCES.index(name) for name in self.card.sequences]
         chosen = choose_device(device)
         self._batch = CUDA_BATCH if chosen.type == "cuda" else CPU_BATCH
-        shape = (self._batch, SLICES * len(self._channels), SIZE_PX, SIZE_PX)
-        self._engine = make_engine(checkpoint.network, device=chosen, shape=shape, threads=threads)
+        sizes = (SIZE_PX, SIZE_PX // 2) if self.card.half_scale else (SIZE_PX,)
+        self._engines = {
+            size: make_engine(
+                checkpoint.network,
+                device=chosen,
+                shape=(self._batch, SLICES * len(self._channels), size, size),
+                threads=threads,
+            )
+            for size in sizes
+        }
 
     def identity(self, present: tuple[bool, ...]) -> ModelIdentity:
         """Which model this is, with threshold and expected performance of this subset of sequences."""
@@ -102,13 +111,9 @@ class Predictor:
             raise WorkerError(f"the model reads (4, Z, {SIZE_PX}, {SIZE_PX}), got {stack.shape}")
         self._require_measured(stack, present)
         encoded = self._encode(stack, present)
-        probability = np.zeros(stack.shape[1:], dtype=np.float32)
-        wanted = filled_slices(encoded)
-        for start in range(0, len(wanted), self._batch):
-            chosen = wanted[start : start + self._batch]
-            probability[chosen] = self._run(encoded, chosen)
-        if not np.isfinite(probability).all():
-            raise WorkerError("the network gave values that are no probabilities: its weights cannot be used")
+        probability = self._look(encoded)
+        if self.card.half_scale:
+            np.maximum(probability, large_objects(self._look(halved(encoded)), len(probability)), out=probability)
         return probability
 
     def _require_measured(self, stack: Float32, present: tuple[bool, ...]) -> None:
@@ -134,13 +139,25 @@ class Predictor:
                 encoded[row] = self.card.normalisation.apply(stack[channel]) * scale
         return encoded
 
+    def _look(self, encoded: Float32) -> Float32:
+        """(S, Z, Y, X) -> (Z, Y, X) probability; raises `WorkerError` where it is none."""
+        probability = np.zeros(encoded.shape[1:], dtype=np.float32)
+        wanted = filled_slices(encoded)
+        for start in range(0, len(wanted), self._batch):
+            chosen = wanted[start : start + self._batch]
+            probability[chosen] = self._run(encoded, chosen)
+        if not np.isfinite(probability).all():
+            raise WorkerError("the network gave values that are no probabilities: its weights cannot be used")
+        return probability
+
     def _run(self, encoded: Float32, slices: list[int]) -> Float32:
-        inputs = np.zeros((self._batch, encoded.shape[0] * SLICES, SIZE_PX, SIZE_PX), dtype=np.float32)
+        inputs = np.zeros((self._batch, encoded.shape[0] * SLICES, *encoded.shape[2:]), dtype=np.float32)
         for row, centre in enumerate(slices):
             inputs[row] = window(encoded, centre, self.card.edge_rule)
-        answer = self._engine(inputs)
+        engine = self._engines[encoded.shape[-1]]
+        answer = engine(inputs)
         if self.card.mirror:
-            mirrored = self._engine(np.ascontiguousarray(inputs[..., ::-1]))
+            mirrored = engine(np.ascontiguousarray(inputs[..., ::-1]))
             answer = (answer + mirrored[..., ::-1]) / np.float32(2)
         result: Float32 = answer[: len(slices), 0]
         return result

@@ -276,9 +276,13 @@ def test_no_weights_is_one_plain_line(tmp_path, capsys):
     assert f"{tmp_path} holds no weights" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("mirror", [True, False])
-def test_the_card_says_whether_the_mirror_image_answers_too(mirror):
-    assert ("mean over the stack and its left-right mirror image" in model_card(random_card(mirror=mirror))) is mirror
+@pytest.mark.parametrize("looks", [True, False])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("mirror", "mean over the stack and its left-right mirror image"), ("half_scale", "objects from 1.4 ml")],
+)
+def test_the_card_says_what_else_answers(name, words, looks):
+    assert (words in model_card(random_card(**{name: looks}))) is looks
 
 
 @pytest.mark.parametrize(("patients", "said"), [((20.0, 20.0), False), ((10.0, 20.0), True)])

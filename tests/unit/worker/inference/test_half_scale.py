@@ -1,0 +1,104 @@
+"""The second look: where things lie in it, what counts, and what it mends."""
+
+import numpy as np
+import pytest
+import torch
+from support.patients import write_patient
+from support.weights import random_card, random_weights
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.checkpoint import load, save
+from worker.inference.half_scale import LARGE_VOXELS, halved, large_objects
+from worker.inference.predict import Predictor
+from worker.inference.windows import window
+
+PRESENT = (True, False, False, False)
+
+
+class SeesEdges(nn.Module):
+    """Takes for lesion what is bright, but for what is bright as far as it sees: 5 pixels each way."""
+
+    def forward(self, stack: Tensor) -> Tensor:
+        bright = (stack[:, 2:3] > 18).float()
+        return 20 * (bright - functional.avg_pool2d(bright, 11, stride=1, padding=5).ge(0.99).float()) - 10
+
+
+def ball(radius: float, centre: tuple[float, float, float], shape: tuple[int, int, int]) -> np.ndarray:
+    offsets = np.meshgrid(*(np.arange(n) - c for n, c in zip(shape, centre, strict=True)), indexing="ij")
+    return sum(offset**2 for offset in offsets) <= radius**2
+
+
+def test_halves_are_means_of_eight_voxels_and_an_odd_last_slice_counts_twice():
+    stack = np.arange(2 * 3 * 4 * 4, dtype=np.float32).reshape(2, 3, 4, 4)
+    half = halved(stack)
+    assert half.shape == (2, 2, 2, 2)
+    assert half[1, 0, 1, 0] == stack[1, 0:2, 2:4, 0:2].mean()
+    assert half[0, 1, 0, 1] == stack[0, 2, 0:2, 2:4].mean()
+
+
+@pytest.mark.parametrize("slices", [39, 40])
+def test_an_object_lies_where_it_lay(slices):
+    """Half a voxel at the whole resolution is .5 mm."""
+    truth = ball(11, (18.3, 31.6, 40.2), (slices, 64, 80))
+    doubled = large_objects(halved(truth[None].astype(np.float32))[0], slices)
+    assert doubled.shape == truth.shape
+    found = doubled >= 0.5
+    assert np.abs(np.argwhere(found).mean(0) - np.argwhere(truth).mean(0)).max() < 0.1
+    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.95
+
+
+def test_small_objects_and_weak_ones_do_not_count():
+    half = np.zeros((20, 40, 40), dtype=np.float32)
+    half[2:8, 2:8, 2:8] = 0.9  # 216 voxels
+    half[2:7, 20:25, 2:10] = 0.9  # 200
+    half[12:17, 20:25, 2:9] = 0.9  # 175
+    half[10:18, 2:16, 20:36] = 0.49
+    assert LARGE_VOXELS == 200
+    doubled = large_objects(half, 40)
+    for there, count in ((np.s_[6:14, 6:14, 6:14], True), (np.s_[6:12, 42:48, 6:18], True)):
+        assert (doubled[there] == np.float32(0.9)).all() == count
+    assert not doubled[24:, 40:].any()
+    assert not doubled[20:, :32, 40:].any()
+
+
+def test_a_large_lesion_is_filled_and_all_else_stays():
+    shape = (40, 256, 256)
+    head = np.where(ball(90, (20, 128, 128), shape), np.float32(100), np.float32(0))
+    large, small = ball(14, (20, 110, 120), shape), ball(3, (20, 160, 150), shape)
+    stack = np.zeros((4, *shape), dtype=np.float32)
+    stack[0] = np.where(large | small, 4 * head, head)
+    answers = [
+        Predictor.of(SeesEdges(), random_card(half_scale=half), device="cpu").predict(stack, PRESENT)
+        for half in (False, True)
+    ]
+    hollow, filled = (answer >= 0.5 for answer in answers)
+    assert not hollow[20, 110, 120]
+    assert (hollow & large).sum() < 0.85 * large.sum()
+    assert (filled & large).sum() > 0.97 * large.sum()
+    assert (filled & ~large & ~small).sum() < 0.05 * large.sum()
+    away = ~ball(20, (20, 110, 120), shape)
+    assert np.array_equal(answers[0][away], answers[1][away]), "the small lesion, and what is none"
+    assert (answers[1] >= answers[0]).all()
+
+
+def test_weights_that_ask_for_it_are_served_so(tmp_path):
+    """From the card in the folder: what OpenVINO answers at both sizes is what torch answers."""
+    card = random_weights(tmp_path / "weights", half_scale=True)
+    stack = np.load(write_patient(tmp_path, 1, slices=7) / "stack.npy").astype(np.float32)
+    network = load(tmp_path / "weights").network
+    with torch.no_grad():
+        list(network.parameters())[-1] += 4  # of the last layer: else nothing is a lesion
+        save(tmp_path / "weights", network, card)
+        encoded = np.stack([card.normalisation.apply(volume) for volume in stack])
+        whole, half = (
+            network(torch.from_numpy(np.stack([window(look, z, card.edge_rule) for z in range(look.shape[1])])))
+            .sigmoid()[:, 0]
+            .numpy()
+            for look in (encoded, halved(encoded))
+        )
+    assert np.ptp(half) > 1e-3
+    expected = np.maximum(whole, large_objects(half, 7))
+    served = Predictor(tmp_path / "weights", device="cpu", threads=1).predict(stack, (True, True, True, True))
+    assert np.abs(served - expected).max() < 1e-5
+    assert (expected > whole).any(), "else this would show nothing"
