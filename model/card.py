@@ -45,7 +45,7 @@ class Card:
     mirror: bool = False
     """Serve the mean probability of the stack and its left-right mirror image."""
     half_scale: bool = False
-    """Serve large objects as a second look at half the resolution shows them, too (worker/inference/half_scale)."""
+    """Complete large objects by a second look at half the resolution (worker/inference/half_scale)."""
     normalisation: Normalisation = field(default_factory=Normalisation)
     weights_sha256: str = ""
     """Of the safetensors file."""

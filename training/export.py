@@ -213,7 +213,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", required=True)
     parser.add_argument("--mirror", action="store_true", help="serve the mean with the mirror image: twice the time")
     parser.add_argument(
-        "--half-scale", action="store_true", help="serve large lesions as half the resolution shows them, too"
+        "--half-scale",
+        action="store_true",
+        help="complete large lesions by a second look at half the resolution",
     )
     parser.add_argument(
         "--data-source", action="append", default=[], help="a sentence for the card; repeat (default: by split.json)"

@@ -20,7 +20,7 @@ COLUMNS = (
 )
 """Of the table: name in the card, heading, form."""
 MIRRORED = " It answers with the mean over the stack and its left-right mirror image."
-HALF_SCALE = " It looks at half the resolution too, where objects from 1.4 ml count by the larger probability."
+HALF_SCALE = " It looks at half the resolution too, which completes objects from 1.4 ml."
 DIFFERENT_PATIENTS = (
     "Rows of different numbers of patients are not to be compared: each is over those who have all of its sequences."
 )

@@ -22,7 +22,7 @@ from model.subsets import subset_name
 from worker.errors import InputRefused, WeightsError, WorkerError
 from worker.inference.device import choose_device
 from worker.inference.engine import CPU_BATCH, CUDA_BATCH, make_engine
-from worker.inference.half_scale import halved, large_objects
+from worker.inference.half_scale import completed, halved
 from worker.inference.windows import filled_slices, window
 
 Float32 = NDArray[np.float32]
@@ -111,10 +111,8 @@ class Predictor:
             raise WorkerError(f"the model reads (4, Z, {SIZE_PX}, {SIZE_PX}), got {stack.shape}")
         self._require_measured(stack, present)
         encoded = self._encode(stack, present)
-        probability = self._look(encoded)
-        if self.card.half_scale:
-            np.maximum(probability, large_objects(self._look(halved(encoded)), len(probability)), out=probability)
-        return probability
+        first = self._look(encoded)
+        return completed(first, self._look(halved(encoded))) if self.card.half_scale else first
 
     def _require_measured(self, stack: Float32, present: tuple[bool, ...]) -> None:
         for channel in self._channels:

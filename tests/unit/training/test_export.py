@@ -279,7 +279,10 @@ def test_no_weights_is_one_plain_line(tmp_path, capsys):
 @pytest.mark.parametrize("looks", [True, False])
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("mirror", "mean over the stack and its left-right mirror image"), ("half_scale", "objects from 1.4 ml")],
+    [
+        ("mirror", "mean over the stack and its left-right mirror image"),
+        ("half_scale", "completes objects from 1.4 ml"),
+    ],
 )
 def test_the_card_says_what_else_answers(name, words, looks):
     assert (words in model_card(random_card(**{name: looks}))) is looks

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.checkpoint import load, save
-from worker.inference.half_scale import LARGE_VOXELS, halved, large_objects
+from worker.inference.half_scale import LARGE_VOXELS, completed, halved
 from worker.inference.predict import Predictor
 from worker.inference.windows import window
 
@@ -41,25 +41,35 @@ def test_halves_are_means_of_eight_voxels_and_an_odd_last_slice_counts_twice():
 def test_an_object_lies_where_it_lay(slices):
     """Half a voxel at the whole resolution is .5 mm."""
     truth = ball(11, (18.3, 31.6, 40.2), (slices, 64, 80))
-    doubled = large_objects(halved(truth[None].astype(np.float32))[0], slices)
-    assert doubled.shape == truth.shape
-    found = doubled >= 0.5
+    shell = truth & ~ball(8, (18.3, 31.6, 40.2), truth.shape)
+    whole = completed(shell.astype(np.float32), halved(truth[None].astype(np.float32))[0])
+    assert whole.shape == truth.shape
+    found = whole >= 0.5
     assert np.abs(np.argwhere(found).mean(0) - np.argwhere(truth).mean(0)).max() < 0.1
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.95
 
 
-def test_small_objects_and_weak_ones_do_not_count():
-    half = np.zeros((20, 40, 40), dtype=np.float32)
-    half[2:8, 2:8, 2:8] = 0.9  # 216 voxels
-    half[2:7, 20:25, 2:10] = 0.9  # 200
-    half[12:17, 20:25, 2:9] = 0.9  # 175
-    half[10:18, 2:16, 20:36] = 0.49
+def test_small_objects_weak_ones_and_those_that_the_first_look_saw_little_of_do_not_count():
+    second = np.zeros((20, 40, 40), dtype=np.float32)
+    places = {
+        "large": np.s_[2:7, 20:25, 2:10],  # 200 voxels
+        "small": np.s_[12:17, 20:25, 2:9],  # 175
+        "weak": np.s_[10:18, 2:16, 30:38],
+        "unseen": np.s_[2:8, 2:8, 2:8],  # 216, less than half of them seen
+    }
+    first = np.zeros((40, 80, 80), dtype=np.float32)
+    for name, place in places.items():
+        second[place] = 0.49 if name == "weak" else 0.9
+        first[tuple(slice(2 * one.start, 2 * one.stop) for one in place)] = 0.6
+    first[10:16, 4:16, 4:16] = 0  # of the unseen a half
+    first[4:10, 4:6, 4:6] = 0  # and a bit
     assert LARGE_VOXELS == 200
-    doubled = large_objects(half, 40)
-    for there, count in ((np.s_[6:14, 6:14, 6:14], True), (np.s_[6:12, 42:48, 6:18], True)):
-        assert (doubled[there] == np.float32(0.9)).all() == count
-    assert not doubled[24:, 40:].any()
-    assert not doubled[20:, :32, 40:].any()
+    whole = completed(first, second)
+    changed = whole != first
+    assert changed.any()
+    assert (whole[6:12, 42:48, 6:18] == np.float32(0.9)).all()
+    changed[3:15, 39:51, 3:21] = False
+    assert not changed.any()
 
 
 def test_a_large_lesion_is_filled_and_all_else_stays():
@@ -98,7 +108,7 @@ def test_weights_that_ask_for_it_are_served_so(tmp_path):
             for look in (encoded, halved(encoded))
         )
     assert np.ptp(half) > 1e-3
-    expected = np.maximum(whole, large_objects(half, 7))
+    expected = completed(whole, half)
     served = Predictor(tmp_path / "weights", device="cpu", threads=1).predict(stack, (True, True, True, True))
     assert np.abs(served - expected).max() < 1e-5
     assert (expected > whole).any(), "else this would show nothing"
