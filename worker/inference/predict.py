@@ -111,8 +111,11 @@ class Predictor:
             raise WorkerError(f"the model reads (4, Z, {SIZE_PX}, {SIZE_PX}), got {stack.shape}")
         self._require_measured(stack, present)
         encoded = self._encode(stack, present)
-        first = self._look(encoded)
-        return completed(first, self._look(halved(encoded))) if self.card.half_scale else first
+        probability = self._look(encoded)
+        if self.card.half_scale:
+            wanted = filled_slices(encoded)
+            probability[wanted] = completed(probability, self._look(halved(encoded)))[wanted]
+        return probability
 
     def _require_measured(self, stack: Float32, present: tuple[bool, ...]) -> None:
         for channel in self._channels:

@@ -17,7 +17,6 @@ from training import configuration as numbers
 from training import train
 from training.configuration import Configuration, TverskyOver
 from training.errors import TrainingError
-from training.held_out import not_held_out
 from training.losses import lesion_loss
 from training.patients import open_patients
 from training.sampling import Steps
@@ -204,26 +203,6 @@ def test_the_subsets_that_validate_are_those_that_patients_have_and_the_network_
     assert subsets_of(open_patients(tmp_path), comparator_of_all) == Configuration().validation_subsets[:2]
     with pytest.raises(TrainingError, match="has a lesion and one of BRAVO"):
         subsets_of(without_bravo, replace(Configuration(), sequences=("BRAVO",)))
-
-
-def test_patients_of_two_folders_may_be_called_alike(data, tmp_path):
-    """All cohorts count from 0000."""
-    write_patient(tmp_path / "more", 2, slices=6)
-    write_patient(tmp_path / "more", 5, slices=6)
-    out = tmp_path / "run"
-    run = ["--data", str(data), str(tmp_path / "more"), "--out", str(out), "--validation", ".5", *SMALL]
-    assert main([*run, "--steps", "2"]) == 0
-    chosen = json.loads((out / "split.json").read_text())
-    assert {*chosen["train"], *chosen["validation"]} == {"0001", "0005", f"{data.name}:0002", "more:0002"}
-    warned = [not_held_out(out, "cache", place, ("0002",)) for place in (data, tmp_path / "more")]
-    counts = [("1 trained" if f"{place}:0002" in chosen["train"] else "0 trained") for place in (data.name, "more")]
-    assert all(count in sentence for count, sentence in zip(counts, warned, strict=True))
-    assert main([*run, "--steps", "2"]) == 0, "and so they are called when the run goes on"
-
-
-def test_one_folder_twice_is_refused(data, tmp_path, capsys):
-    assert main(["--data", str(data), str(data), "--out", str(tmp_path), *SMALL]) == 2
-    assert "0001 twice" in capsys.readouterr().err
 
 
 def test_no_patients_is_one_plain_line(tmp_path, capsys):

@@ -20,7 +20,7 @@ class SeesEdges(nn.Module):
     """Takes for lesion what is bright, but for what is bright as far as it sees: 5 pixels each way."""
 
     def forward(self, stack: Tensor) -> Tensor:
-        bright = (stack[:, 2:3] > 18).float()
+        bright = (stack[:, 2:3] > 17).float()
         return 20 * (bright - functional.avg_pool2d(bright, 11, stride=1, padding=5).ge(0.99).float()) - 10
 
 
@@ -90,6 +90,18 @@ def test_a_large_lesion_is_filled_and_all_else_stays():
     away = ~ball(20, (20, 110, 120), shape)
     assert np.array_equal(answers[0][away], answers[1][away]), "the small lesion, and what is none"
     assert (answers[1] >= answers[0]).all()
+
+
+def test_a_slice_in_which_nothing_was_measured_stays_zero():
+    """Half the resolution mixes it with its neighbour."""
+    shape = (24, 256, 256)
+    lesion = ball(14, (12, 128, 128), shape)
+    stack = np.zeros((4, *shape), dtype=np.float32)
+    stack[0] = np.where(lesion, np.float32(400), np.float32(100)) * ball(90, (12, 128, 128), shape)
+    stack[0, 13:] = 0
+    answer = Predictor.of(SeesEdges(), random_card(half_scale=True), device="cpu").predict(stack, PRESENT)
+    assert answer[12, 128, 128] > 0.5
+    assert not answer[13:].any()
 
 
 def test_weights_that_ask_for_it_are_served_so(tmp_path):
