@@ -55,7 +55,7 @@ def patient_folders(folder: Path) -> list[Path]:
 
 def names_of(folder: Path, data: Path) -> tuple[str, str]:
     """What a patient of the folder `data` is called beside those of other folders: NAME, and FOLDER:NAME in a clash."""
-    return folder.name, f"{data.name}:{folder.name}"
+    return folder.name, f"{data.resolve().name}:{folder.name}"  # as split.json keeps `data`
 
 
 def open_patients(folder: Path) -> list[Patient]:

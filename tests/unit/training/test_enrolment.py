@@ -17,7 +17,8 @@ def test_patients_of_two_folders_may_be_called_alike(data, tmp_path):
     write_patient(tmp_path / "more", 2, slices=6)
     write_patient(tmp_path / "more", 5, slices=6)
     out = tmp_path / "run"
-    run = ["--data", str(data), str(tmp_path / "more"), "--out", str(out), "--validation", ".5", *SMALL]
+    (tmp_path / "link").symlink_to(tmp_path / "more")
+    run = ["--data", str(data), str(tmp_path / "link"), "--out", str(out), "--validation", ".5", *SMALL]
     assert main([*run, "--steps", "2"]) == 0
     chosen = json.loads((out / "split.json").read_text())
     assert {*chosen["train"], *chosen["validation"]} == {"0001", "0005", f"{data.name}:0002", "more:0002"}
