@@ -1,8 +1,8 @@
 """`python -m training.train`: train the ILD model, or the paper's comparator, on patients on the model's grid.
 
-Writes into --out: configuration.json, split.json, TensorBoard events; after each epoch (--steps-per-epoch) state.pt,
-from which the same line goes on, also after Ctrl-C, and weights/, the best running mean so far, which training.export
-turns into weights that the node serves.
+Writes into --out: configuration.json, split.json, TensorBoard events; every five minutes and after each epoch
+(--steps-per-epoch) state.pt, from which the same line goes on, also after Ctrl-C; after each epoch that was the best so
+far weights/, the running mean, which training.export turns into weights that the node serves.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -36,6 +37,8 @@ from training.validate import subsets_of, validate, write_weights
 from training.watch import Blind, Watch
 from worker.errors import WorkerError
 
+SAVE_SECONDS = 300.0
+"""Between two states within an epoch: what a run loses at most where it is broken off."""
 EXAMPLE = """examples
   python -m training.cohort cache --help                                   make synthetic patients
   python -m training.prepare --cases brainmetshare DIR --out patients      bring your own onto the model's grid
@@ -194,6 +197,7 @@ def _epochs(
     configuration = learner.configuration
     length = configuration.steps_per_epoch
     watch = Watch(given.out, start=learner.step, steps=configuration.steps) if place.first else Blind()
+    saved = time.monotonic()
     with watch:
         while learner.step < configuration.steps:
             if _worn_out(best, learner.step // length, learner, place):
@@ -204,6 +208,9 @@ def _epochs(
             for batch in interruption.between(_batches(trained, range(learner.step, end), given.workers)):
                 loss = learner.learn(batch)
                 watch.learned(learner.step, loss)
+                if place.first and learner.step < end and time.monotonic() - saved >= SAVE_SECONDS:
+                    learner.save(given.out, best)
+                    saved = time.monotonic()
             if place.first:
                 scores = validate(learner.average, validated, configuration)
                 interruption.heed()  # the engine may have taken it for a fault of its own, and another judged

@@ -24,6 +24,11 @@ pytestmark = pytest.mark.timeout(600)
 """On a busy machine."""
 
 
+def one_by_one(command):
+    """In the place of commands side by side."""
+    return lambda module, arguments: [command(module, *given) for given in arguments.values()]
+
+
 @pytest.fixture
 def called(monkeypatch):
     """The commands that the study calls; here each makes at once what it would make in hours: small and random."""
@@ -43,6 +48,7 @@ def called(monkeypatch):
             (out / "state.pt").touch()
 
     monkeypatch.setattr(reproduce, "_command", command)
+    monkeypatch.setattr(reproduce, "_commands", one_by_one(command))
     monkeypatch.setattr(reproduce, "all_subsets", lambda: [reproduce.WITHOUT_BRAVO])
     return calls
 
@@ -144,7 +150,7 @@ def test_a_later_study_goes_on_from_the_networks_and_patients_of_an_earlier(tmp_
     for folder in ("cohort", "runs"):
         (first / folder).mkdir(parents=True)
     called = []
-    monkeypatch.setattr(reproduce, "_command", lambda *arguments: called.append(arguments))
+    monkeypatch.setattr(reproduce, "_commands", one_by_one(lambda *arguments: called.append(arguments)))
     monkeypatch.setattr(reproduce, "Predictor", lambda weights: SimpleNamespace(weights=weights, card=random_card()))
     study = replace(reproduce.SMALL, configuration=tmp_path / "settings.json", start_from=first, mirror=True)
     networks = reproduce.networks(study, first / "cohort", tmp_path / "out")
@@ -158,6 +164,36 @@ def test_a_later_study_goes_on_from_the_networks_and_patients_of_an_earlier(tmp_
         assert _option(arguments, "--steps-per-epoch") == str(reproduce.SMALL.steps // 4)
     assert "--without-dropout" in called[0]
     assert "--without-dropout" not in called[1]
+
+
+@pytest.mark.parametrize(("gpu", "cores", "abreast", "threads"), [(False, 6, 2, 3), (False, 1, 0, 0), (True, 6, 0, 0)])
+def test_networks_train_side_by_side_where_cores_are_theirs_alone(
+    tmp_path, monkeypatch, called, gpu, cores, abreast, threads
+):
+    """A GPU is best kept busy by one."""
+    monkeypatch.setattr(reproduce.torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(reproduce.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    together = []
+    side_by_side = reproduce._commands
+    monkeypatch.setattr(reproduce, "_commands", lambda m, a: (together.extend(a), side_by_side(m, a)))
+    cohort = tmp_path / "cohort"
+    monkeypatch.setattr(reproduce, "Predictor", lambda weights: SimpleNamespace(weights=weights, card=random_card()))
+    reproduce.networks(reproduce.SMALL, cohort, tmp_path / "out")
+    assert together == ["comparator", "ild"][:abreast]
+    assert [arguments[0] for arguments in called] == ["training.train", "training.train"]
+    given = [_option(arguments, "--threads") for arguments in called if "--threads" in arguments]
+    assert given == [str(threads)] * abreast
+
+
+def test_ctrl_c_says_that_the_same_line_goes_on(tmp_path, monkeypatch, called, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproduce, "_command", interrupted)
+    assert small(tmp_path / "out") == 130
+    assert capsys.readouterr().err == (
+        f"training.reproduce: stopped; the same line goes on with what stands in {tmp_path / 'out'}\n"
+    )
 
 
 def test_the_settings_of_the_study_come_with_the_package():
@@ -317,9 +353,11 @@ def test_an_unknown_architecture_is_refused_before_anything_is_made(tmp_path, ca
 def test_a_command_that_fails_ends_the_study(tmp_path, capfd):
     a_report(tmp_path / "first")
     assert small(tmp_path / "out", "--steps", "1", "--start-from", tmp_path / "first") == 1
-    said = capfd.readouterr().err.splitlines()
-    assert str(tmp_path / "first" / "runs" / "comparator" / "weights") in said[-2]
-    assert said[-1] == "training.reproduce: a step failed (training.train says why, above)"
+    said = capfd.readouterr()
+    for name in ("comparator", "ild"):
+        missing = tmp_path / "first" / "runs" / name / "weights"
+        assert [line for line in said.out.splitlines() if line.startswith(f"{name}: ") and str(missing) in line]
+    assert said.err == "training.reproduce: a step failed (training.train of comparator and ild says why, above)\n"
 
 
 def _option(arguments, name):

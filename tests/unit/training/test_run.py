@@ -72,7 +72,12 @@ def scalars(run: Path) -> dict[str, list[int]]:
     return {name: [event.step for event in events.Scalars(name)] for name in events.Tags()["scalars"]}
 
 
-def test_a_run_that_was_broken_off_ends_as_if_it_had_not_been(data, tmp_path, monkeypatch, capsys, quick_validation):
+@pytest.mark.parametrize(("seconds", "stands"), [(300.0, 2), (0.0, 3)])
+def test_a_run_that_was_broken_off_ends_as_if_it_had_not_been(
+    data, tmp_path, monkeypatch, capsys, quick_validation, seconds, stands
+):
+    """From the state of its last epoch of two steps, or from one in the midst of an epoch."""
+    monkeypatch.setattr(train, "SAVE_SECONDS", seconds)
     quick_validation(0.1, 0.2, 0.3)
     assert train.main(line(data, tmp_path / "whole", "--steps", "6")) == 0
     learn = Learner.learn
@@ -86,13 +91,13 @@ def test_a_run_that_was_broken_off_ends_as_if_it_had_not_been(data, tmp_path, mo
     monkeypatch.setattr(Learner, "learn", until_the_power_fails)
     assert train.main(line(data, tmp_path / "broken", "--steps", "6")) == 130
     said = capsys.readouterr().err
-    assert (
-        said == f"training.train: stopped; the state of step 2 stands in {tmp_path / 'broken'}, the same line goes on\n"
+    assert said == (
+        f"training.train: stopped; the state of step {stands} stands in {tmp_path / 'broken'}, the same line goes on\n"
     )
     monkeypatch.setattr(Learner, "learn", learn)
     quick_validation(0.2, 0.3)
     assert train.main(line(data, tmp_path / "broken", "--steps", "6")) == 0
-    assert f"{tmp_path / 'broken'} goes on from step 2\n" in capsys.readouterr().out
+    assert f"{tmp_path / 'broken'} goes on from step {stands}\n" in capsys.readouterr().out
     whole, broken = (torch.load(tmp_path / name / STATE_FILE, weights_only=True) for name in ("whole", "broken"))
     assert whole["step"] == broken["step"] == 6
     assert whole["extra"] == broken["extra"]
