@@ -3,70 +3,82 @@
 Called by training/reproduce. Knows processes and lines, nothing of what the commands do.
 """
 
+import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from typing import IO
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
 
+GRACE_S = 5.0
+"""After Ctrl-C a terminal has told the commands as well, `kill` or a batch system only us: when they are told again."""
 PATIENCE_S = 60.0
-"""After Ctrl-C, which the commands got as well: how long they may take to end by themselves."""
+"""How long they may then take to end by themselves."""
+Command = subprocess.Popen[str]
 
 
 def run(module: str, arguments: Sequence[str]) -> int:
-    """Run `python -m module` to its end, with this process's terminal; gives its exit code."""
-    with subprocess.Popen(_line(module, arguments)) as started:
-        return _code(started)
+    """Run `python -m module` to its end, with this process's terminal; gives its exit code.
+
+    After Ctrl-C or SIGTERM it ends by itself, or is ended, and KeyboardInterrupt goes on.
+    """
+    started = _start(module, arguments)
+    try:
+        with _terminable():
+            return started.wait()
+    finally:
+        _end([started])
 
 
 def run_abreast(module: str, arguments: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Run the same module side by side, each to its end; gives the exit codes by the names of `arguments`.
 
     What a command writes to either of its streams comes out here line by line, after its name. One that fails does not
-    end the others.
+    end the others. Ctrl-C as for `run`.
     """
-    running = {
-        name: subprocess.Popen(
-            _line(module, given),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        for name, given in arguments.items()
-    }
-    readers = [threading.Thread(target=_show, args=(name, started.stdout)) for name, started in running.items()]
-    for reader in readers:
-        reader.start()
+    running: dict[str, Command] = {}
+    readers: list[threading.Thread] = []
+    piped = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     try:
-        return {name: _code(started) for name, started in running.items()}
+        with _terminable():
+            for name, given in arguments.items():
+                running[name] = _start(module, given, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **piped)
+                readers.append(threading.Thread(target=_show, args=(name, running[name].stdout)))
+                readers[-1].start()
+            return {name: started.wait() for name, started in running.items()}
     finally:
-        for started in running.values():
-            _end(started)
+        _end(running.values())
         for reader in readers:
             reader.join()
 
 
-def _line(module: str, arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", module, *arguments]
+def _start(module: str, arguments: Sequence[str], **options: Any) -> Command:
+    return subprocess.Popen([sys.executable, "-m", module, *arguments], text=True, errors="replace", **options)
 
 
-def _code(started: subprocess.Popen[str] | subprocess.Popen[bytes]) -> int:
-    """Wait for the exit code. After Ctrl-C for the end as well, then KeyboardInterrupt goes on."""
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM is as Ctrl-C: else the commands would run on without us, and the same line beside them."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return started.wait()
-    except KeyboardInterrupt:
-        _end(started)
-        raise
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
-def _end(started: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
-    """Let a command end by itself, or end it."""
-    try:
-        started.wait(PATIENCE_S)
-    except subprocess.TimeoutExpired:
-        started.kill()
+def _end(running: Collection[Command]) -> None:
+    """Let commands end by themselves, tell them once more, and end those that do not."""
+    for seconds, then in ((GRACE_S, signal.SIGINT), (PATIENCE_S, signal.SIGKILL)):
+        until = time.monotonic() + seconds
+        for started in running:
+            try:
+                started.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                started.send_signal(then)
+    for started in running:
         started.wait()
 
 

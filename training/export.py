@@ -77,7 +77,8 @@ def run(given: argparse.Namespace) -> None:
     test = [open_held_out(folder, source.parent, "test") for folder in given.test]
     checkpoint = load(source)
     served = checkpoint.card
-    served = replace(served, mirror=given.mirror or served.mirror, half_scale=given.half_scale or served.half_scale)
+    asked = {"mirror": given.mirror, "half_scale": given.half_scale}
+    served = replace(served, **{name: value for name, value in asked.items() if value is not None})
     predictor = Predictor.of(checkpoint.network, served)
     sentences = who_trained(source.parent) or checkpoint.card.data
     data = tuple(given.data_source) or _data(sentences, given, validation, test)
@@ -211,12 +212,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rule", choices=rules, default=POOLED, help=f"of the thresholds (default {POOLED})")
     parser.add_argument("--name", default="", help="name of the model (default: that of the run)")
     parser.add_argument("--version", required=True)
-    parser.add_argument("--mirror", action="store_true", help="serve the mean with the mirror image: twice the time")
-    parser.add_argument(
-        "--half-scale",
-        action="store_true",
-        help="complete large lesions by a second look at half the resolution",
-    )
+    looks = {
+        "--mirror": "serve the mean with the mirror image: twice the time",
+        "--half-scale": "complete large lesions by a second look at half the resolution",
+    }
+    for name, said in looks.items():
+        parser.add_argument(name, action=argparse.BooleanOptionalAction, help=f"{said} (default: as RUN has it)")
     parser.add_argument(
         "--data-source", action="append", default=[], help="a sentence for the card; repeat (default: by split.json)"
     )

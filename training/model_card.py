@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from model.card import Card
 from model.subsets import all_subsets, subset_name
+from worker.inference.half_scale import LARGE_ML
 
 COLUMNS = (
     ("dice", "Dice", "{:.3f}"),
@@ -20,7 +21,7 @@ COLUMNS = (
 )
 """Of the table: name in the card, heading, form."""
 MIRRORED = " It answers with the mean over the stack and its left-right mirror image."
-HALF_SCALE = " It looks at half the resolution too, which completes objects from 1.4 ml."
+HALF_SCALE = f" It looks at half the resolution too, which completes objects from {LARGE_ML:.1f} ml."
 DIFFERENT_PATIENTS = (
     "Rows of different numbers of patients are not to be compared: each is over those who have all of its sequences."
 )

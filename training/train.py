@@ -341,7 +341,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=[str(over) for over in TverskyOver],
         help=f"crop: small lesions and false objects weigh more; default {defaults.tversky_over}",
     )
-    said = {"steps_per_epoch": "; after as many it validates and writes its state"}
+    said = {"steps_per_epoch": "; after as many it validates, keeps the best weights and writes its state"}
     for name in ("steps", "batch", "crop_px", "steps_per_epoch"):
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=_count, help=f"default {getattr(defaults, name)}{said.get(name, '')}")

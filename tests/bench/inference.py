@@ -68,7 +68,8 @@ def measure(given: argparse.Namespace) -> int:
     networks = {f"served: {served.card.architecture}": served.network}
     networks |= {name: build(name, channels).eval() for name in given.architectures}
     differences = {name: compare(name, network, device, inputs, given, reference) for name, network in networks.items()}
-    study(stack, predictor)
+    answer = study(stack, predictor)
+    differences["the whole served answer"] = whole(answer, stack, predictor, eager(served.network, device))
     return verdict(differences)
 
 
@@ -115,13 +116,25 @@ def verdict(differences: dict[str, float]) -> int:
     return 1 if wrong else 0
 
 
-def study(stack: np.ndarray, predictor: Predictor) -> None:
-    """Print the time of a whole study, normalisation included."""
+def study(stack: np.ndarray, predictor: Predictor) -> np.ndarray:
+    """Print the time of a whole study, normalisation and all looks included; gives its answer."""
     start = time.perf_counter()
-    predictor.predict(stack, (True,) * 4)
+    answer = predictor.predict(stack, (True,) * 4)
     seconds = time.perf_counter() - start
     count = stack.shape[1]
     print(f"a study of {count} slices: {seconds:.1f} s, {seconds / count:.4f} s a slice; the paper {PAPER_S_A_SLICE}")
+    return answer
+
+
+def whole(answer: np.ndarray, stack: np.ndarray, predictor: Predictor, plain: Engine) -> float:
+    """Print how far the served answer is from that of the same path with eager torch, all looks with it."""
+    predictor._engines = dict.fromkeys(predictor._engines, plain)
+    expected = predictor.predict(stack, (True,) * 4)
+    difference = float(np.abs(answer - expected).max())
+    threshold = predictor.identity((True,) * 4).threshold
+    called = f"{int((answer >= threshold).sum())} voxels called, {int((expected >= threshold).sum())} by eager torch"
+    print(f"the same path with eager float32: largest difference {difference:.1e}, {called}")
+    return difference
 
 
 def eager(network: nn.Module, device: torch.device) -> Engine:

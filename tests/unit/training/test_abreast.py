@@ -91,7 +91,7 @@ def test_ctrl_c_lets_them_end_in_order(module, tmp_path, call):
 def test_one_that_does_not_end_is_ended(module, tmp_path):
     files = [tmp_path / "a"]
     program = (
-        f"from training import commands\ncommands.PATIENCE_S = .2\n"
+        f"from training import commands\ncommands.GRACE_S = commands.PATIENCE_S = .2\n"
         f"commands.run_abreast({module(IGNORES)!r}, dict(a={[str(files[0])]!r}))"
     )
     before = time.monotonic()
@@ -100,7 +100,20 @@ def test_one_that_does_not_end_is_ended(module, tmp_path):
     assert time.monotonic() - before < 50, "it sleeps for 60 s"
 
 
-def _interrupted(program, files):
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_they_end_in_order_where_only_their_parent_is_told(module, tmp_path, told):
+    """By `kill PID`, or by a batch system."""
+    files = [tmp_path / "a", tmp_path / "b"]
+    program = (
+        f"from training import commands\ncommands.GRACE_S = .2\n"
+        f"commands.run_abreast({module(WAITS)!r}, dict(a={[str(files[0])]!r}, b={[str(files[1])]!r}))"
+    )
+    ended = _interrupted(program, files, lambda process: process.send_signal(told))
+    assert sorted(ended.stdout.splitlines()) == ["a: stopped in order", "b: stopped in order"]
+    assert "KeyboardInterrupt" in ended.stderr.splitlines()[-1]
+
+
+def _interrupted(program, files, tell=lambda process: os.killpg(process.pid, signal.SIGINT)):
     started = subprocess.Popen(
         [sys.executable, "-c", program],
         stdout=subprocess.PIPE,
@@ -113,6 +126,6 @@ def _interrupted(program, files):
     while not all(file.exists() for file in files):
         assert time.monotonic() < until, started.communicate()
         time.sleep(0.05)
-    os.killpg(started.pid, signal.SIGINT)
+    tell(started)
     out, err = started.communicate(timeout=60)
     return subprocess.CompletedProcess(program, started.returncode, out, err)

@@ -13,7 +13,7 @@ from model.checkpoint import load
 from model.input_dropout import SubsetLaw
 from training import export
 from training.export import main, with_thresholds
-from training.model_card import model_card
+from training.model_card import HALF_SCALE, model_card
 from training.out_folder import make
 
 
@@ -34,6 +34,21 @@ def test_a_run_becomes_weights_with_thresholds_and_metrics(tmp_path):
     assert card.weights_sha256 in readme
     assert f"{card.expected['FLAIR']['dice']:.3f}" in readme
     assert "pooled on 1 validation patients, none above .9; borrowed" in card.threshold_rule
+
+
+def test_looks_are_asked_for_kept_and_taken_back(tmp_path):
+    """An export of an export keeps what its card asks for, unless it is told otherwise."""
+    random_weights(tmp_path / "0")
+    write_patient(tmp_path / "val", 1, slices=4, absent=(0, 1, 2))
+    told = [["--half-scale"], ["--mirror"], ["--no-half-scale"]]
+    looks = []
+    for number, options in enumerate(told):
+        given = ["--validation", str(tmp_path / "val"), "--version", "1", "--out", str(tmp_path / str(number + 1))]
+        assert main([str(tmp_path / str(number)), *given, *options]) == 0
+        card = load(tmp_path / str(number + 1)).card
+        looks.append((card.half_scale, card.mirror))
+        assert (HALF_SCALE in (tmp_path / str(number + 1) / "README.md").read_text()) is card.half_scale
+    assert looks == [(True, False), (True, True), (False, True)]
 
 
 def test_without_a_sentence_on_the_data_the_card_says_what_the_run_knows(trained):

@@ -53,6 +53,13 @@ def called(monkeypatch):
     return calls
 
 
+@pytest.fixture
+def two_cores(monkeypatch):
+    """And no GPU, whatever there is."""
+    monkeypatch.setattr(reproduce.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(reproduce.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+
+
 def small(out, *options):
     """The small study as a user starts it."""
     return reproduce.main(["--small", "--out", str(out), *(str(option) for option in options)])
@@ -145,6 +152,7 @@ def test_two_heads_are_too_few(tmp_path):
         share_heads(tmp_path, tmp_path / "out")
 
 
+@pytest.mark.usefixtures("two_cores")
 def test_a_later_study_goes_on_from_the_networks_and_patients_of_an_earlier(tmp_path, monkeypatch):
     first = tmp_path / "first"
     for folder in ("cohort", "runs"):
@@ -350,6 +358,7 @@ def test_an_unknown_architecture_is_refused_before_anything_is_made(tmp_path, ca
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("two_cores")
 def test_a_command_that_fails_ends_the_study(tmp_path, capfd):
     a_report(tmp_path / "first")
     assert small(tmp_path / "out", "--steps", "1", "--start-from", tmp_path / "first") == 1

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -341,7 +341,41 @@ def test_two_processes_train_one_network_and_go_on(tmp_path):
     assert scalars(out)["loss"] == [2, 4]
 
 
-def torchrun(options: list[str]) -> subprocess.CompletedProcess[str]:
-    quiet = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    typed = [*LAUNCH, "-m", "training.train", *options]
+POWER_FAILS = """
+import os, sys
+from training import step, train
+train.SAVE_SECONDS = 0.
+learn = step.Learner.learn
+def until_the_power_fails(self, batch):
+    if self.step == 3:
+        os._exit(9)
+    return learn(self, batch)
+step.Learner.learn = until_the_power_fails
+sys.exit(train.main())
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_in_the_midst_of_an_epoch(tmp_path):
+    """Both from the state that the first wrote, to the weights of a run that was never broken off."""
+    for seed in (1, 2, 3, 4):
+        write_patient(tmp_path / "patients", seed, slices=6)
+    (tmp_path / "fails.py").write_text(POWER_FAILS)
+    options = ["--steps", "4", "--steps-per-epoch", "4", "--threads", "1"]
+    whole, broken = ([*line(tmp_path / "patients", tmp_path / name), *options] for name in ("whole", "broken"))
+    assert torchrun(broken, [str(tmp_path / "fails.py")]).returncode
+    assert torch.load(tmp_path / "broken" / STATE_FILE, weights_only=True)["step"] == 3
+    told = torchrun(broken)
+    assert told.returncode == 0, told.stderr[-3000:]
+    assert "goes on from step 3" in told.stdout
+    assert torchrun(whole).returncode == 0
+    states = [torch.load(tmp_path / name / STATE_FILE, weights_only=True) for name in ("whole", "broken")]
+    for name, value in states[0]["average"].items():
+        torch.testing.assert_close(states[1]["average"][name], value, msg=name)
+
+
+def torchrun(options: list[str], program: Sequence[str] = ("-m", "training.train")) -> subprocess.CompletedProcess[str]:
+    root = str(Path(train.__file__).parents[1])
+    quiet = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": root}
+    typed = [*LAUNCH, *program, *options]
     return subprocess.run(typed, capture_output=True, text=True, check=False, env=quiet)

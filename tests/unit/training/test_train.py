@@ -256,8 +256,9 @@ def test_the_help_says_when_the_state_is_written(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert "after each epoch (--steps-per-epoch) state.pt, from which the same line goes on, also after Ctrl-C" in said
-    assert "default 500; after as many it validates and writes its state" in said
+    assert "every five minutes and after each epoch (--steps-per-epoch) state.pt, from which the same line" in said
+    assert "the same line goes on, also after Ctrl-C" in said
+    assert "default 500; after as many it validates, keeps the best weights and writes its state" in said
 
 
 IMPOSSIBLE = [

@@ -5,7 +5,7 @@ from argparse import Namespace
 import numpy as np
 import pytest
 import torch
-from bench.inference import LARGEST, batches, compare, full_float32, main, verdict
+from bench.inference import LARGEST, batches, compare, eager, full_float32, main, study, verdict, whole
 from support.patients import write_patient
 from support.weights import random_weights
 
@@ -29,6 +29,25 @@ def test_inputs_are_the_served_ones_of_all_sequences_and_of_one(tmp_path, fields
     network = load(tmp_path / "weights").network
     given = Namespace(threads=1, rounds=1)
     assert compare("random", network, torch.device("cpu"), inputs[:1], given, 1.0) < LARGEST
+
+
+@pytest.mark.parametrize("half_scale", [False, True])
+def test_the_whole_served_answer_is_held_to_eager_torch_at_all_its_looks(tmp_path, half_scale):
+    random_weights(tmp_path / "weights", half_scale=half_scale)
+    predictor = Predictor(tmp_path / "weights", device="cpu", threads=1)
+    stack = np.load(write_patient(tmp_path, 1, slices=6) / "stack.npy").astype(np.float32)
+    answer, network = study(stack, predictor), load(tmp_path / "weights").network
+    calls = []
+
+    def plain(batch: np.ndarray) -> np.ndarray:
+        calls.append(batch.shape[-1])
+        return eager(network, torch.device("cpu"))(batch)
+
+    assert whole(answer, stack, predictor, plain) < LARGEST
+    assert set(calls) == ({256, 128} if half_scale else {256})
+    assert whole(answer, stack, predictor, lambda batch: plain(batch) + np.float32(0.01)) == pytest.approx(
+        0.01, abs=1e-3
+    )
 
 
 def test_a_difference_fails_and_is_named(capsys):
