@@ -11,6 +11,7 @@ On a CPU both networks train side by side, which two cores do in four fifths of 
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -271,16 +272,24 @@ def _found(name: str, scores: Sequence[PatientScores]) -> str:
 def _command(module: str, *arguments: str) -> None:
     """Run one of the training commands as a user would; its own progress and errors are shown."""
     _announce(module, arguments)
-    if commands.run(module, arguments):
-        raise TrainingError(f"{module} says why, above")
+    _require_success(module, {"": commands.run(module, arguments)})
 
 
 def _commands(module: str, arguments: Mapping[str, Sequence[str]]) -> None:
     """The same command side by side, by a name for each."""
     for given in arguments.values():
         _announce(module, given)
-    if failed := [name for name, code in commands.run_abreast(module, arguments).items() if code]:
-        raise TrainingError(f"{module} of {' and '.join(failed)} says why, above")
+    _require_success(module, commands.run_abreast(module, arguments))
+
+
+def _require_success(module: str, codes: Mapping[str, int]) -> None:
+    """Raise `TrainingError` that names the commands that ended with another exit code than 0."""
+    failed = [name for name, code in codes.items() if code]
+    which = f"{module} of {' and '.join(failed)}" if any(failed) else module
+    if any(code == -signal.SIGKILL for code in codes.values()):
+        raise TrainingError(f"{which} was killed, as happens for want of memory: the same line goes on with more of it")
+    if failed:
+        raise TrainingError(f"{which} says why, above")
 
 
 def _announce(module: str, arguments: Sequence[str]) -> None:

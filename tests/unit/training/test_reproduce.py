@@ -193,6 +193,15 @@ def test_networks_train_side_by_side_where_cores_are_theirs_alone(
     assert given == [str(threads)] * abreast
 
 
+def test_a_killed_training_is_named_with_its_likely_cause(tmp_path, monkeypatch, called, capsys):
+    """It had no time to say why itself."""
+    codes = {"comparator": 0, "ild": -9}
+    monkeypatch.setattr(reproduce, "_commands", lambda module, _: reproduce._require_success(module, codes))
+    assert small(tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert "training.train of ild was killed, as happens for want of memory: the same line goes on" in said
+
+
 def test_ctrl_c_says_that_the_same_line_goes_on(tmp_path, monkeypatch, called, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
