@@ -38,7 +38,7 @@ from training.watch import Blind, Watch
 from worker.errors import WorkerError
 
 SAVE_SECONDS = 300.0
-"""Between two states within an epoch: what a run loses at most where it is broken off."""
+"""Between two states within an epoch: what a run loses at most where it is broken off, but for a validation."""
 EXAMPLE = """examples
   python -m training.cohort cache --help                                   make synthetic patients
   python -m training.prepare --cases brainmetshare DIR --out patients      bring your own onto the model's grid
