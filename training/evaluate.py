@@ -3,7 +3,7 @@
 Per patient and subset of sequences: voxel AUC, Dice, IoU, recall, precision, FPR, false-positive objects with
 26-connectivity without limit and from 10 mm3 up, sensitivity by lesion size. Writes table.md (with a row for each
 patient where they are few), evaluation.json and the paper's figures. Thresholds are the card's, or calibrated on other
-patients (Youden index, as in the paper, or Dice).
+patients (Youden index, as in the paper, Dice, or Dice within one standard error).
 """
 
 import argparse
@@ -29,13 +29,17 @@ from training.cases.layouts import TABLE, mask_sought
 from training.errors import TrainingError
 from training.held_out import not_held_out
 from training.prepare import KINDS, Patient, Source, open_source
-from training.scores import Float32, PatientScores, Roc, dice_threshold, roc, score, youden_threshold
+from training.scores import Float32, PatientScores, Roc, dice_threshold, one_se_threshold, roc, score, youden_threshold
 from training.statistics import paired_difference, sensitivity_by_size, summarise, table
 from worker.errors import WorkerError
 from worker.inference.predict import Predictor, default_weights
 
 Present = tuple[bool, ...]
-RULES: dict[str, Callable[[Sequence[Roc]], float]] = {"youden": youden_threshold, "dice": dice_threshold}
+RULES: dict[str, Callable[[Sequence[Roc]], float]] = {
+    "youden": youden_threshold,
+    "dice": dice_threshold,
+    "one-se": one_se_threshold,
+}
 
 
 @dataclass(slots=True)
@@ -161,9 +165,7 @@ def write_report(out: Path, title: str, results: dict[str, SubsetResult], warnin
         f"# {title}",
         "",
         *((f"**{warning}**", "") if warning else ()),
-        table({name: result.scores for name, result in results.items()})
-        if len(results) != 2
-        else "".join(table({name: result.scores}) for name, result in results.items()),
+        table({name: result.scores for name, result in results.items()}),
     ]
     assert isinstance(sizes, dict)
     whole = results.get(subset_name((True,) * len(SEQUENCES)))

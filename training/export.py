@@ -26,7 +26,7 @@ from training.evaluate import RULES, SubsetResult, curves, evaluate, readable_su
 from training.held_out import counted, open_held_out, who_trained
 from training.model_card import model_card
 from training.prepare import Patient, Source
-from training.scores import HIGHEST_POOLED, pooled_thresholds
+from training.scores import HIGHEST_AMONG_EQUALS, pooled_thresholds
 from worker.errors import WorkerError
 from worker.inference.predict import Predictor
 
@@ -137,10 +137,10 @@ def _data(
 
 def _ceiling(found: Mapping[str, float]) -> str:
     """What the rule `pooled` holds thresholds down to: many of them stand just there."""
-    highest = f"{HIGHEST_POOLED:g}".lstrip("0")
+    highest = f"{HIGHEST_AMONG_EQUALS:g}".lstrip("0")
     return (
         f", none above {highest}"
-        if max(found.values()) < HIGHEST_POOLED + 5e-4
+        if max(found.values()) < HIGHEST_AMONG_EQUALS + 5e-4
         else f", the common one at most {highest}"
     )
 

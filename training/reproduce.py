@@ -1,11 +1,12 @@
 """`make reproduce`, `make reproduce-full`: the paper's study on synthetic patients, from nothing to table and figures.
 
-Site A trains with four sequences; site B, which has no BRAVO, validates and tests. The ILD model is compared with the
-same network trained without dropout on the three sequences of site B (paper: DeepLab V3). Thresholds come from the
-validation patients by both rules of `RULE_NAMES`; the boxes and the mosaic show those by Dice. Each step is the command
-that a user has; one that is done already is not done again, and one that was done otherwise is refused. origin.json
-keeps where the patients lie and which report the networks began with, so that a later study can go on from this one.
-On a CPU both networks train side by side, which two cores do in four fifths of the time; on a GPU one after the other.
+Site A trains with four sequences; site B, which has no BRAVO, validates and tests. The ILD model is compared with two
+networks trained without dropout on the three sequences of site B: torchvision's DeepLab V3, as in the paper, and the
+ILD model's own network, which tells what dropout does from what the network does. Thresholds come from the validation
+patients by the rules of `RULE_NAMES`; the boxes and the mosaic show those by `SHOWN`. Each step is the command that a
+user has; one that is done already is not done again, and one that was done otherwise is refused. origin.json keeps
+where the patients lie and which report the networks began with, so that a later study can go on from this one.
+On a CPU equal networks train side by side, which two cores do in four fifths of the time; on a GPU one after the other.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from rich.progress import track
 
 from model.card import Card
 from model.checkpoint import CheckpointError
-from model.network import ARCHITECTURES
+from model.network import ARCHITECTURES, DEEPLABS
 from model.subsets import all_subsets, subset_name
 from training import commands, figures, out_folder
 from training.cases.case import CaseError
@@ -36,18 +37,18 @@ from training.patients import patient_folders
 from training.prepare import open_source
 from training.scores import SIZE_CLASSES_MM, PatientScores, size_class_name
 from training.statistics import sensitivity_by_size, table
-from training.step import STATE_FILE
+from training.step import STATE_FILE, saved_step
 from worker.errors import WorkerError
 from worker.inference.predict import Predictor
 
 WITHOUT_BRAVO = (False, True, True, True)
 """The sequences of site B."""
-ILD, COMPARATOR = "ILD", "without dropout"
+ILD, COMPARATOR, DEEPLAB = "ILD", "without dropout", "DeepLab V3"
 SIZES = [size_class_name(low, high) for low, high in SIZE_CLASSES_MM]
 PARTS = ("train", "validation", "test", "held-out")
 """The folders of a cohort."""
-NETWORKS = ("comparator", "ild")
-"""The folders of runs/."""
+RUNS = {DEEPLAB: "deeplab", COMPARATOR: "comparator", ILD: "ild"}
+"""The folder below runs/ of each network, in the order of the table."""
 SETTINGS = Path(__file__).parent / "study" / "settings.json"
 """Those of the study in training/study: milder random changes than training's, as both sites are synthetic; the Tversky
 loss of each crop; and as site B lacks BRAVO, dropout that takes it in half of the samples, the others in .15 and later
@@ -65,8 +66,11 @@ class Study:
     """Patients of site A kept from training, for all 15 subsets."""
     steps: int
     architecture: str
+    """Of ILD and of the network without dropout."""
+    deeplab: str | None = "deeplabv3_mobilenet_v3_large"
+    """The paper's comparator; None leaves it out."""
     configuration: Path = SETTINGS
-    """Settings of both trainings."""
+    """Settings of all trainings."""
     start_from: Path | None = None
     """An earlier report, whose networks go on and whose patients serve."""
     mirror: bool = False
@@ -74,7 +78,7 @@ class Study:
 
 
 PAPER = Study(train=100, validation=10, test=55, held_out=10, steps=12_000, architecture="quartet_wide")
-"""The patients of the paper. Its network, `--architecture deeplabv3_resnet50`, wants a GPU; this one some hours."""
+"""The patients of the paper. Its network, `--deeplab deeplabv3_resnet50`, wants a GPU; these some hours."""
 SMALL = Study(train=6, validation=2, test=3, held_out=1, steps=120, architecture="quartet_light")
 """Minutes on two cores. Far too little to learn the task: it shows that the way through is whole."""
 
@@ -82,9 +86,10 @@ SMALL = Study(train=6, validation=2, test=3, held_out=1, steps=120, architecture
 EXAMPLE = """examples
   python -m training.reproduce --small --out report/small
   python -m training.reproduce --anatomy DIR --out report                                                 hours
-  python -m training.reproduce --anatomy DIR --architecture deeplabv3_resnet50 --steps 20000 --out paper  on a GPU
+  python -m training.reproduce --anatomy DIR --deeplab deeplabv3_resnet50 --out paper                     on a GPU
   python -m training.reproduce --steps 6000 --start-from report --out longer                              go on
 """
+NONE = "none"
 VALIDATIONS = 4
 """How often a training looks at the validation patients."""
 
@@ -95,7 +100,7 @@ def run(study: Study, out: Path, anatomy: Path | None) -> None:
     What can be refused is, before anything is made. Raises `TrainingError` for that and for a step that failed.
     """
     read(study.configuration)
-    cohort = earlier_cohort(study.start_from, out) if study.start_from else out / "cohort"
+    cohort = earlier_cohort(study, study.start_from, out) if study.start_from else out / "cohort"
     _require_same_start(out, study.start_from)
     if study.start_from is None:
         _require_same_heads(out, anatomy)
@@ -106,14 +111,14 @@ def run(study: Study, out: Path, anatomy: Path | None) -> None:
         _make_cohort(study, out, anatomy)
     predictors = networks(study, cohort, out)
     results = {name: _on_site_b(predictor, cohort) for name, predictor in predictors.items()}
-    split = json.loads((out / "runs" / "ild" / "split.json").read_text())
-    tested = len(results[ILD]["dice"].scores)
-    write(out, conditions(predictors[ILD].card, split, tested, went_on=study.start_from is not None), results)
-    figures.write_curves({name: by_rule["youden"].rocs for name, by_rule in results.items()}, out)
-    figures.write_boxes({name: by_rule["dice"].scores for name, by_rule in results.items()}, out)
+    split = json.loads((out / "runs" / RUNS[ILD] / "split.json").read_text())
+    shown = {name: by_rule[SHOWN] for name, by_rule in results.items()}
+    cards = {name: predictor.card for name, predictor in predictors.items()}
+    write(out, conditions(cards, split, len(shown[ILD].scores), went_on=study.start_from is not None), results)
+    figures.write_curves({name: found.rocs for name, found in shown.items()}, out)
+    figures.write_boxes({name: found.scores for name, found in shown.items()}, out)
     figures.write_mosaic(
-        mosaic_rows(predictors[ILD], open_source("cache", cohort / "test"), lambda _: results[ILD]["dice"].threshold),
-        out,
+        mosaic_rows(predictors[ILD], open_source("cache", cohort / "test"), lambda _: shown[ILD].threshold), out
     )
     _all_subsets(predictors[ILD], cohort, out / "subsets")
 
@@ -129,7 +134,7 @@ def _make_cohort(study: Study, out: Path, anatomy: Path | None) -> None:
         _command("training.cohort", "cache", "--out", str(cohort / name), *size, *where)
 
 
-def earlier_cohort(report: Path, out: Path) -> Path:
+def earlier_cohort(study: Study, report: Path, out: Path) -> Path:
     """The patients of the report of --start-from. Raises `TrainingError` where it is `out`, or anything is missing."""
     if report.resolve() == out.resolve():
         raise TrainingError(f"--start-from {report} is --out itself, where nothing would go on: give another --out")
@@ -140,12 +145,15 @@ def earlier_cohort(report: Path, out: Path) -> Path:
             f"--start-from {report}: its patients lay in {cohort}, which is gone: put it back, or write its new place "
             f"into {report / ORIGIN}"
         )
-    weights = [report / "runs" / name / "weights" for name in NETWORKS]
+    weights = [report / "runs" / RUNS[name] / "weights" for name in networks_of(study)]
     missing = [folder for folder in (cohort / part for part in PARTS) if not patient_folders(folder)]
     missing += [folder for folder in weights if not folder.is_dir()]
     if missing:
         lacking = ", ".join(str(folder) for folder in missing)
-        raise TrainingError(f"--start-from {report}: no report of this command, or not a whole one: it lacks {lacking}")
+        others = " (--deeplab none does without that network)" if missing == weights[:1] and study.deeplab else ""
+        raise TrainingError(
+            f"--start-from {report}: no report of this command, or not a whole one: it lacks {lacking}{others}"
+        )
     return cohort
 
 
@@ -180,33 +188,46 @@ def _networks_stand(out: Path) -> bool:
     return any((out / "runs").glob(f"*/{STATE_FILE}"))
 
 
+def networks_of(study: Study) -> list[str]:
+    """The names of the networks that a study compares, in the order of its table."""
+    return [name for name in RUNS if name != DEEPLAB or study.deeplab]
+
+
 def networks(study: Study, cohort: Path, out: Path) -> dict[str, Predictor]:
-    """Train both, or take those that stand in `out`."""
-    options = {name: _training(study, cohort, out, name) for name in NETWORKS}
-    options["comparator"].append("--without-dropout")
+    """Train all, or take those that stand in `out`."""
+    options = {RUNS[name]: _training(study, cohort, out, name) for name in networks_of(study)}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if torch.cuda.is_available() or cores < len(NETWORKS):
-        for given in options.values():
-            _command("training.train", *given)
-    else:
-        for given in options.values():
-            given += ["--threads", str(cores // len(NETWORKS))]
-        _commands("training.train", options)
-    return {COMPARATOR: _trained(study, out, "comparator"), ILD: _trained(study, out, "ild")}
+    abreast = [run for run in (RUNS[COMPARATOR], RUNS[ILD]) if not _finished(study, out / "runs" / run)]
+    if torch.cuda.is_available() or cores < len(abreast) or len(abreast) < 2:
+        abreast = []
+    for run in abreast:
+        options[run] += ["--threads", str(cores // len(abreast))]
+    if abreast:
+        _commands("training.train", {run: options[run] for run in abreast})
+    for run in [run for run in options if run not in abreast]:
+        _command("training.train", *options[run])
+    return {name: _trained(study, out, name) for name in networks_of(study)}
+
+
+def _finished(study: Study, run: Path) -> bool:
+    """Whether a network has all its steps: its training only says so, and leaves the cores to the other."""
+    return (saved_step(run) or 0) >= study.steps
 
 
 def _training(study: Study, cohort: Path, out: Path, name: str) -> list[str]:
     """The options of training.train."""
     length = ["--steps", str(study.steps), "--steps-per-epoch", str(max(1, study.steps // VALIDATIONS))]
     data = ["--data", str(cohort / "train"), "--validate-on", str(cohort / "validation")]
-    settings = ["--architecture", study.architecture, "--configuration", str(study.configuration)]
+    architecture = study.deeplab if name == DEEPLAB and study.deeplab else study.architecture
+    settings = ["--architecture", architecture, "--configuration", str(study.configuration)]
     if study.start_from is not None:
-        settings += ["--start-from", str(study.start_from / "runs" / name / "weights")]
-    return [*data, "--out", str(out / "runs" / name), *length, *settings]
+        settings += ["--start-from", str(study.start_from / "runs" / RUNS[name] / "weights")]
+    dropout = [] if name == ILD else ["--without-dropout"]
+    return [*data, "--out", str(out / "runs" / RUNS[name]), *length, *settings, *dropout]
 
 
 def _trained(study: Study, out: Path, name: str) -> Predictor:
-    predictor = Predictor(out / "runs" / name / "weights")
+    predictor = Predictor(out / "runs" / RUNS[name] / "weights")
     predictor.card = replace(predictor.card, mirror=study.mirror)
     return predictor
 
@@ -235,28 +256,34 @@ def _all_subsets(predictor: Predictor, cohort: Path, out: Path) -> None:
 
 RULE_NAMES = {
     "youden": "the Youden index, as the paper states",
-    "dice": "the greatest mean Dice, as the served weights have them",
+    "dice": "the greatest mean Dice",
+    "one-se": "the one-standard-error rule: the highest up to .9 that is as good as the greatest mean Dice",
 }
+SHOWN = "one-se"
+"""The rule of the figures. Like that of the served weights it takes the highest of thresholds that are as good."""
 
 
-def conditions(card: Card, split: Mapping[str, Sequence[str]], tested: int, *, went_on: bool) -> str:
-    """What was done, in a sentence: by the card and the split of the run, not by what was asked for."""
+def conditions(cards: Mapping[str, Card], split: Mapping[str, Sequence[str]], tested: int, *, went_on: bool) -> str:
+    """What was done, in a sentence: by the cards and the split of the run, not by what was asked for."""
     train, validation = len(split["train"]), len(split["validation"])
     patients = f"{train} patients of site A train; {validation} of site B validate, {tested} test"
-    steps = f"{card.configuration['steps']} steps each" + ", after those of an earlier study" * went_on
-    steps += ", mean with the mirror image" * card.mirror
-    return f"{patients}, without BRAVO. {card.architecture}, {steps}. Research use only."
+    steps = f"{cards[ILD].configuration['steps']} steps each" + ", after those of an earlier study" * went_on
+    steps += ", mean with the mirror image" * cards[ILD].mirror
+    kinds = f"{cards[ILD].architecture}, with and without dropout"
+    if DEEPLAB in cards:
+        kinds += f", and {cards[DEEPLAB].architecture}"
+    return f"{patients}, without BRAVO. {kinds}: {steps}. Research use only."
 
 
 def write(out: Path, done: str, results: Mapping[str, Mapping[str, SubsetResult]]) -> None:
-    """table.md and study.json of both networks, by both rules; `done` is the sentence of `conditions`."""
+    """table.md and study.json of all networks, by each rule; `done` is the sentence of `conditions`."""
     lines = ["# The paper's study on synthetic patients", "", done]
     for rule, explained in RULE_NAMES.items():
-        columns: dict[str, Sequence[PatientScores]] = {name: found[rule].scores for name, found in results.items()}
+        rows: dict[str, Sequence[PatientScores]] = {name: found[rule].scores for name, found in results.items()}
         thresholds = ", ".join(f"{name} {found[rule].threshold:.3f}" for name, found in results.items())
-        lines += ["", f"Thresholds by {explained}: {thresholds}.", "", table(columns)]
+        lines += ["", f"Thresholds by {explained}: {thresholds}.", "", table(rows, tested=ILD)]
         lines += ["| Lesions found | " + " | ".join(SIZES) + " |", "| --- |" + " --- |" * len(SIZES)]
-        lines += [_found(name, scores) for name, scores in columns.items()]
+        lines += [_found(name, scores) for name, scores in rows.items()]
     lines += ["", "![ROC](figure-2-roc.png) ![Boxes](figure-3-boxes.png) ![Mosaic](figure-1-mosaic.png)", ""]
     lines += ["All 15 subsets: [subsets/table.md](subsets/table.md)", ""]
     out_folder.write_text(out / "table.md", "\n".join(lines))
@@ -302,7 +329,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="python -m training.reproduce",
-        description="The paper's study on synthetic patients: cohort, both networks, table 1 and figures.",
+        description="The paper's study on synthetic patients: cohort, networks, table 1 and figures.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -314,10 +341,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--architecture", choices=ARCHITECTURES, help=f"default {PAPER.architecture}; small: {SMALL.architecture}"
     )
     parser.add_argument(
-        "--configuration", type=Path, default=SETTINGS, help="settings of both trainings (default: those of the study)"
+        "--deeplab",
+        choices=[*DEEPLABS, NONE],
+        default=PAPER.deeplab,
+        help=f"the paper's comparator (default {PAPER.deeplab}; {NONE} leaves it out)",
+    )
+    parser.add_argument(
+        "--configuration", type=Path, default=SETTINGS, help="settings of all trainings (default: those of the study)"
     )
     parser.add_argument("--start-from", type=Path, help="report whose networks go on, with its patients")
-    parser.add_argument("--mirror", action="store_true", help="both answer with the mean with the mirror image")
+    parser.add_argument("--mirror", action="store_true", help="all answer with the mean with the mirror image")
     given = parser.parse_args(arguments)
     if given.steps is not None and given.steps < 1:
         parser.error(f"argument --steps: {given.steps} is no whole number above 0")
@@ -327,6 +360,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     study = replace(
         size,
         architecture=given.architecture or size.architecture,
+        deeplab=None if given.deeplab == NONE else given.deeplab,
         steps=given.steps or size.steps,
         configuration=given.configuration,
         start_from=given.start_from,

@@ -27,13 +27,14 @@ LOGITS = (-60.0, 18.0)
 (1e-20 against 1e-6): bins of equal probability would call both zero and count half of such a lesion as unseen."""
 THRESHOLDS = (1e-3, 1 - 1e-3)
 """No rule sets a threshold beyond these: a rule of rates alone (Youden) would call a thousand voxels a patient."""
-HIGHEST_POOLED = 0.9
+HIGHEST_AMONG_EQUALS = 0.9
 """A sure network steps from 0 to 1 between two voxels, and brought onto other planes its outline at a probability t
 lies t - 1/2 voxels further in: at .9 already .4 voxels, a good part of a lesion of 3 mm."""
 DICE_GIVEN_UP = 0.01
 """Differences of the mean Dice over a few patients below this say nothing."""
 TELLS_SOMETHING = 0.1
 """Mean Dice below which a subset of sequences does not show lesions: what it calls is chance."""
+_ROUNDING = 1e-12
 SIZE_CLASSES_MM = ((0.0, 3.0), (3.0, 6.0), (6.0, 10.0), (10.0, float("inf")))
 """Classes of equivalent-sphere diameter for the sensitivity by lesion size."""
 
@@ -85,17 +86,32 @@ def dice_threshold(rocs: Sequence[Roc]) -> float:
     return _probability(np.argmax(_mean_dice(rocs)))
 
 
+def one_se_threshold(rocs: Sequence[Roc]) -> float:
+    """The highest probability up to `HIGHEST_AMONG_EQUALS` whose mean Dice is within a standard error of the greatest.
+
+    The one-standard-error rule (Breiman et al. 1984, Classification and Regression Trees, 3.4.3), the error being that
+    of the patients' differences from the greatest. What a single patient loses is just one such error: on ten patients
+    one lesion of 3 mm, there at .3 and gone at .7, moves the maximum, and tells less of other patients than the false
+    objects from which a high threshold keeps them.
+    """
+    dice = np.array([_dice_by_bin(roc) for roc in rocs if roc.positives.sum()])
+    mean = dice.mean(axis=0)
+    lost = dice[:, [int(mean.argmax())]] - dice
+    error = lost.std(axis=0, ddof=1) / np.sqrt(len(dice)) if len(dice) > 1 else np.zeros(dice.shape[1])
+    return _probability(_highest(np.flatnonzero(lost.mean(axis=0) <= error + _ROUNDING)))
+
+
 def pooled_thresholds(rocs: Mapping[str, Sequence[Roc]]) -> dict[str, float]:
     """A threshold for each subset: as near to one common threshold as costs it no more than `DICE_GIVEN_UP`.
 
     On the few patients that set a threshold the mean Dice of one subset is flat over most probabilities, and where its
     maximum lies there is chance; over all subsets together it is not. The common threshold is the highest up to
-    `HIGHEST_POOLED` that costs the mean Dice over the subsets no more than `DICE_GIVEN_UP`: what Dice does not tell
-    apart, false objects do, and a scanner that the network has not met makes more of them. A subset that never comes to
-    `TELLS_SOMETHING` (pre-Gd T1 alone) takes it as it is: its own best would call chance.
+    `HIGHEST_AMONG_EQUALS` that costs the mean Dice over the subsets no more than `DICE_GIVEN_UP`: what Dice does not
+    tell apart, false objects do, and a scanner that the network has not met makes more of them. A subset that never
+    comes to `TELLS_SOMETHING` (pre-Gd T1 alone) takes it as it is: its own best would call chance.
     """
     dice = {name: _mean_dice(found) for name, found in rocs.items()}
-    common = min(int(_good(np.mean(list(dice.values()), axis=0))[-1]), int(np.rint(_places(np.array(HIGHEST_POOLED)))))
+    common = min(int(_good(np.mean(list(dice.values()), axis=0))[-1]), _ceiling())
     allowed = {
         name: _good(curve) if curve.max() >= TELLS_SOMETHING else np.array([common]) for name, curve in dice.items()
     }
@@ -105,6 +121,16 @@ def pooled_thresholds(rocs: Mapping[str, Sequence[Roc]]) -> dict[str, float]:
 def _good(dice: NDArray[np.float64]) -> NDArray[np.intp]:
     """The bins of a curve that are as good as its best."""
     return np.flatnonzero(dice >= dice.max() - DICE_GIVEN_UP)
+
+
+def _highest(good: NDArray[np.intp]) -> int:
+    """The highest of some bins up to the ceiling; the lowest where all lie above it."""
+    below = good[good <= _ceiling()]
+    return int(below[-1] if below.size else good[0])
+
+
+def _ceiling() -> int:
+    return int(np.rint(_places(np.array(HIGHEST_AMONG_EQUALS))))
 
 
 def _mean_dice(rocs: Sequence[Roc]) -> NDArray[np.float64]:

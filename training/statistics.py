@@ -99,18 +99,19 @@ def mean_roc(
     return ROC_GRID, mean, np.clip(mean - half, 0, 1), np.clip(mean + half, 0, 1)
 
 
-def table(columns: Mapping[str, Sequence[PatientScores]]) -> str:
-    """Table 1 of the paper as Markdown: a row for each network, p-values where there are two."""
+def table(rows: Mapping[str, Sequence[PatientScores]], *, tested: str | None = None) -> str:
+    """Table 1 of the paper as Markdown: a row for each network, and p-values of `tested` against each other one."""
     heads = ["Network", "AUC", "Dice", "IoU", "Recall", "Precision", "FPR", "FP", "FP (10 mm3)"]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
-    for name, patients in columns.items():
+    for name, patients in rows.items():
         cells = [_cell(metric, value) for metric, value in summarise(patients).items()]
         lines.append("| " + " | ".join([name, *cells]) + " |")
-    if len(columns) == 2:
-        one, two = columns.values()
-        tests = [compare([getattr(p, m) for p in one], [getattr(p, m) for p in two]) for m in METRICS]
-        lines.append("| " + " | ".join(["p, rank-sum", *(_p(t.rank_sum_p) for t in tests)]) + " |")
-        lines.append("| " + " | ".join(["p, signed-rank", *(_p(t.signed_rank_p) for t in tests)]) + " |")
+    others = [] if tested is None else [(name, tested) for name in rows if name != tested]
+    for name, ours in others:
+        tests = [compare([getattr(p, m) for p in rows[ours]], [getattr(p, m) for p in rows[name]]) for m in METRICS]
+        against = f"p, {ours} and {name}"
+        lines.append("| " + " | ".join([f"{against}, rank-sum", *(_p(t.rank_sum_p) for t in tests)]) + " |")
+        lines.append("| " + " | ".join([f"{against}, signed-rank", *(_p(t.signed_rank_p) for t in tests)]) + " |")
     return "\n".join(lines) + "\n"
 
 

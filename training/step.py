@@ -20,6 +20,8 @@ from training.losses import lesion_loss
 from training.sampling import Batch
 
 STATE_FILE = "state.pt"
+UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError)
+"""What torch raises for a state that is broken or another network's."""
 
 
 class Learner:
@@ -88,18 +90,16 @@ class Learner:
 
     def resume(self, folder: Path) -> dict[str, Any]:
         """Go on from a saved state; gives `extra`. Raises `TrainingError` where it is broken or another network's."""
-        path = folder / STATE_FILE
         try:
-            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+            state: dict[str, Any] = torch.load(folder / STATE_FILE, map_location=self.device, weights_only=True)
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.scaler.load_state_dict(state["scaler"])
             self.step = int(state["step"])
             extra: dict[str, Any] = state["extra"]
-        except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
-            why = str(error).partition("\n")[0]
-            raise TrainingError(f"{path} is no state of this run ({why}): remove it to begin anew") from error
+        except UNREADABLE as error:
+            raise _no_state(folder, error) from error
         return extra
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
@@ -109,9 +109,19 @@ class Learner:
 
 
 def saved_step(folder: Path) -> int | None:
-    """The step of the state that stands in a folder; None where there is none."""
+    """The step of the state that stands in a folder; None where there is none. Raises `TrainingError` where broken."""
     path = folder / STATE_FILE
-    return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"]) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"])
+    except UNREADABLE as error:
+        raise _no_state(folder, error) from error
+
+
+def _no_state(folder: Path, error: BaseException) -> TrainingError:
+    why = str(error).partition("\n")[0]
+    return TrainingError(f"{folder / STATE_FILE} is no state of this run ({why}): remove it to begin anew")
 
 
 def learning_rate(step: int, configuration: Configuration) -> float:

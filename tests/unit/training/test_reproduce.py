@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from support.patients import write_patient
 from support.weights import random_card, random_weights
 
@@ -44,8 +45,9 @@ def called(monkeypatch):
             comparator = {"sequences": SEQUENCES[1:], "subset_law": SubsetLaw.NONE}
             changes = comparator if "--without-dropout" in arguments else {}
             random_weights(out / "weights", configuration={"steps": 120}, **changes)
+            steps = int(_option(arguments, "--steps"))
             (out / "split.json").write_text(json.dumps({"train": ["0001", "0002"], "validation": ["0001", "0002"]}))
-            (out / "state.pt").touch()
+            torch.save({"step": steps}, out / "state.pt")
 
     monkeypatch.setattr(reproduce, "_command", command)
     monkeypatch.setattr(reproduce, "_commands", one_by_one(command))
@@ -77,7 +79,7 @@ def a_report(folder):
     """What a later study needs of an earlier one, without numbers in it."""
     for part in reproduce.PARTS:
         write_patient(folder / "cohort" / part, 1, slices=2)
-    for name in reproduce.NETWORKS:
+    for name in reproduce.RUNS.values():
         (folder / "runs" / name / "weights").mkdir(parents=True)
     return folder
 
@@ -158,27 +160,29 @@ def test_a_later_study_goes_on_from_the_networks_and_patients_of_an_earlier(tmp_
     for folder in ("cohort", "runs"):
         (first / folder).mkdir(parents=True)
     called = []
-    monkeypatch.setattr(reproduce, "_commands", one_by_one(lambda *arguments: called.append(arguments)))
+    monkeypatch.setattr(reproduce, "_command", lambda *arguments: called.append(arguments))
+    monkeypatch.setattr(reproduce, "_commands", one_by_one(reproduce._command))
     monkeypatch.setattr(reproduce, "Predictor", lambda weights: SimpleNamespace(weights=weights, card=random_card()))
     study = replace(reproduce.SMALL, configuration=tmp_path / "settings.json", start_from=first, mirror=True)
     networks = reproduce.networks(study, first / "cohort", tmp_path / "out")
     assert all(network.card.mirror for network in networks.values())
-    assert [arguments[0] for arguments in called] == ["training.train", "training.train"]
-    for name, arguments in zip(("comparator", "ild"), called, strict=True):
+    assert [arguments[0] for arguments in called] == ["training.train"] * 3
+    for name, arguments in zip(("comparator", "ild", "deeplab"), called, strict=True):
         assert _option(arguments, "--data") == str(first / "cohort" / "train")
         assert _option(arguments, "--start-from") == str(first / "runs" / name / "weights")
         assert _option(arguments, "--out") == str(tmp_path / "out" / "runs" / name)
         assert _option(arguments, "--configuration") == str(tmp_path / "settings.json")
         assert _option(arguments, "--steps-per-epoch") == str(reproduce.SMALL.steps // 4)
-    assert "--without-dropout" in called[0]
-    assert "--without-dropout" not in called[1]
+    assert ["--without-dropout" in arguments for arguments in called] == [True, False, True]
+    architectures = [_option(arguments, "--architecture") for arguments in called]
+    assert architectures == ["quartet_light", "quartet_light", "deeplabv3_mobilenet_v3_large"]
 
 
 @pytest.mark.parametrize(("gpu", "cores", "abreast", "threads"), [(False, 6, 2, 3), (False, 1, 0, 0), (True, 6, 0, 0)])
 def test_networks_train_side_by_side_where_cores_are_theirs_alone(
     tmp_path, monkeypatch, called, gpu, cores, abreast, threads
 ):
-    """A GPU is best kept busy by one."""
+    """A GPU is best kept busy by one, and DeepLab V3 takes longer than both others."""
     monkeypatch.setattr(reproduce.torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(reproduce.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     together = []
@@ -186,11 +190,34 @@ def test_networks_train_side_by_side_where_cores_are_theirs_alone(
     monkeypatch.setattr(reproduce, "_commands", lambda m, a: (together.extend(a), side_by_side(m, a)))
     cohort = tmp_path / "cohort"
     monkeypatch.setattr(reproduce, "Predictor", lambda weights: SimpleNamespace(weights=weights, card=random_card()))
-    reproduce.networks(reproduce.SMALL, cohort, tmp_path / "out")
+    found = reproduce.networks(reproduce.SMALL, cohort, tmp_path / "out")
+    assert list(found) == ["DeepLab V3", "without dropout", "ILD"]
     assert together == ["comparator", "ild"][:abreast]
-    assert [arguments[0] for arguments in called] == ["training.train", "training.train"]
+    assert sorted(Path(_option(arguments, "--out")).name for arguments in called) == ["comparator", "deeplab", "ild"]
     given = [_option(arguments, "--threads") for arguments in called if "--threads" in arguments]
     assert given == [str(threads)] * abreast
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_a_network_that_is_finished_leaves_the_cores_to_the_other(tmp_path, monkeypatch, called):
+    study, out = replace(reproduce.SMALL, deeplab=None), tmp_path / "out"
+    (out / "runs" / "ild").mkdir(parents=True)
+    (out / "runs" / "comparator").mkdir()
+    torch.save({"step": study.steps}, out / "runs" / "comparator" / "state.pt")
+    torch.save({"step": study.steps // 2}, out / "runs" / "ild" / "state.pt")
+    monkeypatch.setattr(reproduce, "Predictor", lambda weights: SimpleNamespace(weights=weights, card=random_card()))
+    reproduce.networks(study, tmp_path / "cohort", out)
+    assert [Path(_option(arguments, "--out")).name for arguments in called] == ["comparator", "ild"]
+    assert not any("--threads" in arguments for arguments in called)
+
+
+def test_a_broken_state_is_one_plain_line(tmp_path, called, capsys):
+    assert small(tmp_path) == 0
+    (tmp_path / "runs" / "ild" / "state.pt").write_bytes(b"torn")
+    assert small(tmp_path) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"training.reproduce: a step failed ({tmp_path / 'runs' / 'ild' / 'state.pt'} is no state")
+    assert said.endswith("remove it to begin anew)\n")
 
 
 def test_a_killed_training_is_named_with_its_likely_cause(tmp_path, monkeypatch, called, capsys):
@@ -232,7 +259,7 @@ def test_a_report_that_went_on_can_be_gone_on_from(tmp_path, called, capsys):
     moved = reports.rename(tmp_path / "moved")
     called.clear()
     assert small(moved / "third", "--start-from", moved / "second") == 0
-    assert [arguments[0] for arguments in called] == ["training.train", "training.train"]
+    assert [arguments[0] for arguments in called] == ["training.train"] * 3
     assert all(_option(arguments, "--data") == str(moved / "first" / "cohort" / "train") for arguments in called)
     (moved / "first").rename(tmp_path / "elsewhere")
     assert small(tmp_path / "fourth", "--start-from", moved / "third") == 1
@@ -316,11 +343,16 @@ def test_a_folder_that_is_no_report_is_one_plain_line(tmp_path, capsys):
 def test_the_table_tells_of_the_networks_that_answer(went_on):
     """Whatever this call asked for: a run that stands in the folder may be another."""
     card = random_card(configuration={"steps": 120}, mirror=went_on)
+    cards = {"ILD": card}
     split = {"train": ["a", "b", "c"], "validation": ["validation/a"], "test": []}
-    told = reproduce.conditions(card, split, 2, went_on=went_on)
+    told = reproduce.conditions(cards, split, 2, went_on=went_on)
     assert told.startswith(
-        "3 patients of site A train; 1 of site B validate, 2 test, without BRAVO. quartet_light, 120 steps"
+        "3 patients of site A train; 1 of site B validate, 2 test, without BRAVO. "
+        "quartet_light, with and without dropout: 120 steps"
     )
+    cards["DeepLab V3"] = replace(card, architecture="deeplabv3_resnet50")
+    told = reproduce.conditions(cards, split, 2, went_on=went_on)
+    assert ". quartet_light, with and without dropout, and deeplabv3_resnet50: 120 steps each" in told
     assert ("after those of an earlier study, mean with the mirror image" in told) is went_on
 
 
@@ -365,6 +397,18 @@ def test_an_unknown_architecture_is_refused_before_anything_is_made(tmp_path, ca
     assert "argument --architecture: invalid choice: 'unet'" in capsys.readouterr().err
     assert called == []
     assert not (tmp_path / "out").exists()
+
+
+def test_a_report_without_deeplab_goes_on_without_it(tmp_path, called, capsys):
+    """As those of earlier releases are."""
+    a_report(tmp_path / "first")
+    (tmp_path / "first" / "runs" / "deeplab" / "weights").rmdir()
+    assert small(tmp_path / "out", "--start-from", tmp_path / "first") == 1
+    assert "runs/deeplab/weights (--deeplab none does without that network)" in capsys.readouterr().err
+    assert called == []
+    assert small(tmp_path / "out", "--start-from", tmp_path / "first", "--deeplab", "none") == 0
+    assert [Path(_option(arguments, "--out")).name for arguments in called] == ["comparator", "ild"]
+    assert "DeepLab V3" not in (tmp_path / "out" / "table.md").read_text()
 
 
 @pytest.mark.usefixtures("two_cores")

@@ -1,12 +1,23 @@
 """The paper's metrics agree with independent implementations and with cases counted by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 from scipy import stats as scipy_stats
 from sklearn import metrics as sk
 
-from training.scores import DICE_GIVEN_UP, dice_threshold, pooled_thresholds, roc, score, youden_threshold
+from training.scores import (
+    DICE_GIVEN_UP,
+    Roc,
+    dice_threshold,
+    one_se_threshold,
+    pooled_thresholds,
+    roc,
+    score,
+    youden_threshold,
+)
 from training.statistics import compare, sensitivity_by_size, spread, table
 
 
@@ -111,8 +122,16 @@ def test_spread_leaves_the_undefined_out() -> None:
 
 def test_table_one_has_a_row_for_each_network_and_the_p_values() -> None:
     patients = [score(*patient(n), threshold=0.5, voxel_volume_mm3=1.0) for n in range(4)]
-    lines = table({"DeepLab V3": patients, "ILD": patients}).splitlines()
-    assert [line.split("|")[1].strip() for line in lines[2:]] == ["DeepLab V3", "ILD", "p, rank-sum", "p, signed-rank"]
+    assert len(table({"DeepLab V3": patients, "ILD": patients}).splitlines()) == 4, "none where none is tested"
+    others = [replace(one, dice=one.dice / (2 + n)) for n, one in enumerate(patients)]
+    lines = table({"DeepLab V3": others, "ILD": patients, "plain": patients}, tested="ILD").splitlines()
+    heads, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in (lines[0], *lines[2:]))
+    dice = {row[0]: row[heads.index("Dice")] for row in rows}
+    assert list(dice)[:3] == ["DeepLab V3", "ILD", "plain"]
+    expected = scipy_stats.ranksums([one.dice for one in patients], [one.dice for one in others]).pvalue
+    assert dice["p, ILD and DeepLab V3, rank-sum"] == f"{expected:.3f}"
+    assert dice["p, ILD and DeepLab V3, signed-rank"] == "0.125", "the least that four pairs can show"
+    assert dice["p, ILD and plain, rank-sum"] == dice["p, ILD and plain, signed-rank"] == "1.000"
 
 
 def test_the_auc_of_a_sure_network_counts_what_it_ranks_far_below_any_threshold() -> None:
@@ -170,6 +189,34 @@ def test_a_subset_that_shows_nothing_takes_the_common_threshold_and_not_its_own_
     found = pooled_thresholds(rocs)
     assert found["blind"] == pytest.approx(found["seeing"])
     assert found["blind"] > 0.8
+
+
+def test_one_lesion_of_one_patient_does_not_move_the_threshold_by_one_standard_error() -> None:
+    """Ten patients, of whom one has a lesion that is gone from .4 on; false objects go as the threshold rises."""
+    truth = np.zeros((1, 40, 40), dtype=bool)
+    truth[0, :10, :10] = True
+    everywhere = np.ones_like(truth)
+
+    def one(faint: float, false: float) -> Roc:
+        probability = np.where(truth, 0.95, 0.01)
+        probability[truth] = np.where(np.arange(100) < 50, 0.95, faint)
+        probability[0, 30, 30] = false
+        return roc(probability.astype(np.float32), truth, everywhere)
+
+    steady = [one(0.95, 0.01 + 0.0475 * n) for n in range(9)]
+    rocs = [*steady, one(0.4, 0.01)]
+    assert dice_threshold(rocs) == pytest.approx(0.4, abs=0.011)
+    assert one_se_threshold(rocs) == pytest.approx(0.9, abs=1e-3)
+    two = [*steady[:-4], *(one(0.4 + 0.001 * n, 0.01) for n in range(5))]
+    assert one_se_threshold(two) == pytest.approx(0.4, abs=0.011), "of half of the patients it does"
+    assert one_se_threshold(rocs[-1:]) == pytest.approx(0.4, abs=0.011), "one patient has no error to tell"
+
+
+def test_where_only_a_threshold_above_the_ceiling_is_as_good_the_lowest_is_taken() -> None:
+    truth = np.zeros((1, 40, 40), dtype=bool)
+    truth[0, :10, :10] = True
+    probability = np.where(truth, 0.97, 0.95).astype(np.float32)
+    assert 0.95 < one_se_threshold([roc(probability, truth, np.ones_like(truth))]) < 0.952
 
 
 def test_of_thresholds_that_are_as_good_the_highest_is_taken() -> None:
