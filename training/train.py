@@ -1,13 +1,15 @@
 """`python -m training.train`: train the ILD model, or the paper's comparator, on patients on the model's grid.
 
-Writes into --out: configuration.json, split.json, TensorBoard events; every five minutes and after each epoch
-(--steps-per-epoch) state.pt, from which the same line goes on, also after Ctrl-C; after each epoch that was the best so
-far weights/, the running mean, which training.export turns into weights that the node serves.
+Writes into --out: configuration.json, split.json, TensorBoard events; every five minutes and at the end of each epoch
+(--steps-per-epoch), before and after its validation, state.pt, from which the same line goes on, also after Ctrl-C;
+after each epoch that was the best so far weights/, the running mean, which training.export turns into weights that the
+node serves.
 """
 
 import argparse
 import gc
 import json
+import math
 import os
 import sys
 import time
@@ -38,7 +40,7 @@ from training.watch import Blind, Watch
 from worker.errors import WorkerError
 
 SAVE_SECONDS = 300.0
-"""Between two states within an epoch: what a run loses at most where it is broken off, but for a validation."""
+"""Between two states within an epoch: what a run loses at most where it is broken off."""
 EXAMPLE = """examples
   python -m training.cohort cache --help                                   make synthetic patients
   python -m training.prepare --cases brainmetshare DIR --out patients      bring your own onto the model's grid
@@ -116,7 +118,7 @@ def run(given: argparse.Namespace, interruption: Interruption) -> None:
         (given.out / "split.json").write_text(_split_json(chosen, given, origin))
         print("".join(f"{note}\n" for note in notes), end="")  # noqa: T201
     learner = Learner(configuration, place.device, parallel=place.count > 1)
-    best = {"score": -1.0, "epoch": 0.0}
+    best = {"score": -1.0, "epoch": 0.0, "judged": 0.0}
     if goes_on:
         best = learner.resume(given.out)
         if place.first and not _over(learner, best):
@@ -133,7 +135,22 @@ def run(given: argparse.Namespace, interruption: Interruption) -> None:
 def _over(learner: Learner, best: Mapping[str, float]) -> bool:
     """Whether a saved run is finished."""
     configuration = learner.configuration
+    if _unjudged(best, learner):
+        return False
     return learner.step >= configuration.steps or _idle(best, learner.step // configuration.steps_per_epoch, learner)
+
+
+def _unjudged(best: Mapping[str, float], learner: Learner) -> bool:
+    """Whether an epoch is over and its validation is not, as where a run was broken off within it."""
+    over = learner.step // learner.configuration.steps_per_epoch
+    if learner.step >= learner.configuration.steps:
+        over = _epoch_of(learner)
+    return best.get("judged", over) < over
+
+
+def _epoch_of(learner: Learner) -> int:
+    """The epoch that holds the last step, counted from 1; 0 before the first step."""
+    return math.ceil(learner.step / learner.configuration.steps_per_epoch)
 
 
 def _end(learner: Learner, best: Mapping[str, float], out: Path) -> str:
@@ -199,23 +216,27 @@ def _epochs(
     watch = Watch(given.out, start=learner.step, steps=configuration.steps) if place.first else Blind()
     saved = time.monotonic()
     with watch:
-        while learner.step < configuration.steps:
+        while True:
+            if _unjudged(best, learner):
+                best["judged"] = epoch = _epoch_of(learner)
+                if place.first:
+                    scores = validate(learner.average, validated, configuration)
+                    interruption.heed()  # the engine may have taken it for a fault of its own, and another judged
+                    _keep(learner, scores, best, epoch, given.out)
+                    watch.validated(learner.step, scores, best=best["epoch"] == epoch)
+            if learner.step >= configuration.steps:
+                return
             if _worn_out(best, learner.step // length, learner, place):
                 watch.say(f"no better validation since epoch {best['epoch']:.0f}: training ends")
                 return
-            epoch = learner.step // length + 1
-            end = min(epoch * length, configuration.steps)
+            best.setdefault("judged", learner.step // length)
+            end = min((learner.step // length + 1) * length, configuration.steps)
             for batch in interruption.between(_batches(trained, range(learner.step, end), given.workers)):
                 loss = learner.learn(batch)
                 watch.learned(learner.step, loss)
-                if place.first and learner.step < end and time.monotonic() - saved >= SAVE_SECONDS:
+                if place.first and (learner.step == end or time.monotonic() - saved >= SAVE_SECONDS):
                     learner.save(given.out, best)
                     saved = time.monotonic()
-            if place.first:
-                scores = validate(learner.average, validated, configuration)
-                interruption.heed()  # the engine may have taken it for a fault of its own, and another judged
-                _keep(learner, scores, best, epoch, given.out)
-                watch.validated(learner.step, scores, best=best["epoch"] == epoch)
 
 
 def _keep(

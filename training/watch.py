@@ -80,7 +80,8 @@ class Watch(Blind):
         for name, score in scores.items():
             self._events.add_scalar(f"validation/{name}", score, step)
         dice = ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
-        self.say(f"step {step}: loss {_mean(self._epoch):.3f}, validation Dice {dice}{' (best yet)' * best}")
+        loss = f"loss {_mean(self._epoch):.3f}, " if self._epoch else ""  # none where a run goes on with this
+        self.say(f"step {step}: {loss}validation Dice {dice}{' (best yet)' * best}")
         self._epoch.clear()
         self._since = (self._clock(), step)  # validating takes time and learns no step
 

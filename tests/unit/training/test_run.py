@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,48 @@ def test_a_run_that_was_broken_off_ends_as_if_it_had_not_been(
     assert all(torch.equal(value, kept[1][name]) for name, value in kept[0].items())
 
 
+@pytest.mark.parametrize("broken_at", [2, 5])
+def test_a_run_broken_off_within_a_validation_goes_on_with_it(
+    data, tmp_path, monkeypatch, capsys, quick_validation, broken_at
+):
+    """No step is learned again, and no epoch is left out: that of step 5 is the last, and a short one."""
+    learned: list[int] = []
+    learn = Learner.learn
+    monkeypatch.setattr(Learner, "learn", lambda self, batch: (learned.append(self.step), learn(self, batch))[1])
+    quick_validation(0.3, 0.1, 0.2)
+    assert train.main(line(data, tmp_path / "whole", "--steps", "5")) == 0
+    before = {2: [], 5: [0.3, 0.1]}[broken_at]
+
+    def judged(*_: object) -> dict[str, float]:
+        if not before:
+            interrupt()
+        return {"FLAIR": before.pop(0)}
+
+    learned.clear()
+    monkeypatch.setattr(train, "validate", judged)
+    assert train.main(line(data, tmp_path / "broken", "--steps", "5")) == 130
+    assert f"the state of step {broken_at} stands in {tmp_path / 'broken'}, the same" in capsys.readouterr().err
+    quick_validation(*{2: (0.3, 0.1, 0.2), 5: (0.2,)}[broken_at])
+    assert train.main(line(data, tmp_path / "broken", "--steps", "5")) == 0
+    said = capsys.readouterr().out
+    assert f"{tmp_path / 'broken'} goes on from step {broken_at}\nstep {broken_at}: validation Dice FLAIR" in said
+    assert learned == [0, 1, 2, 3, 4]
+    whole, broken = (torch.load(tmp_path / name / STATE_FILE, weights_only=True) for name in ("whole", "broken"))
+    assert whole["extra"] == broken["extra"] == {"score": 0.3, "epoch": 1.0, "judged": 3}
+    for name, value in whole["average"].items():
+        assert torch.equal(value, broken["average"][name]), name
+
+
+def test_a_state_of_an_earlier_release_was_judged(data, run_of_two_steps, tmp_path, capsys):
+    """It was written after the validation only, and does not say so."""
+    out = Path(shutil.copytree(run_of_two_steps, tmp_path / "run"))
+    state = torch.load(out / STATE_FILE, weights_only=True)
+    del state["extra"]["judged"]
+    torch.save(state, out / STATE_FILE)
+    assert train.main(line(data, out, "--steps", "2")) == 0
+    assert capsys.readouterr().out.startswith(f"{out} is finished at step 2; its best weights, of epoch 1,")
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_a_run_broken_off_before_its_first_state_says_so(data, tmp_path, monkeypatch, capsys, error):
     """Whatever torch makes of the interrupt."""
@@ -182,7 +225,7 @@ def test_a_validation_that_was_broken_into_is_not_kept(data, tmp_path, monkeypat
 
     monkeypatch.setattr(train, "validate", judge)
     assert train.main(line(data, tmp_path, "--steps", "6")) == 130
-    assert "nothing was saved yet" in capsys.readouterr().err
+    assert "the state of step 2 stands" in capsys.readouterr().err
     assert not (tmp_path / "weights").exists()
 
 

@@ -256,7 +256,7 @@ def test_the_help_says_when_the_state_is_written(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert "every five minutes and after each epoch (--steps-per-epoch) state.pt, from which the same line" in said
+    assert "at the end of each epoch (--steps-per-epoch), before and after its validation, state.pt" in said
     assert "the same line goes on, also after Ctrl-C" in said
     assert "default 500; after as many it validates, keeps the best weights and writes its state" in said
 
