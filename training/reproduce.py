@@ -197,15 +197,13 @@ def networks(study: Study, cohort: Path, out: Path) -> dict[str, Predictor]:
     """Train all, or take those that stand in `out`."""
     options = {RUNS[name]: _training(study, cohort, out, name) for name in networks_of(study)}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    abreast = [run for run in (RUNS[COMPARATOR], RUNS[ILD]) if not _finished(study, out / "runs" / run)]
-    if torch.cuda.is_available() or cores < len(abreast) or len(abreast) < 2:
-        abreast = []
-    for run in abreast:
-        options[run] += ["--threads", str(cores // len(abreast))]
-    if abreast:
-        _commands("training.train", {run: options[run] for run in abreast})
-    for run in [run for run in options if run not in abreast]:
-        _command("training.train", *options[run])
+    equal = [RUNS[COMPARATOR], RUNS[ILD]]
+    both = not any(_finished(study, out / "runs" / run) for run in equal)
+    if both and not torch.cuda.is_available() and cores >= len(equal):
+        share = ["--threads", str(cores // len(equal))]
+        _commands("training.train", {run: [*options.pop(run), *share] for run in equal})
+    for given in options.values():
+        _command("training.train", *given)
     return {name: _trained(study, out, name) for name in networks_of(study)}
 
 
