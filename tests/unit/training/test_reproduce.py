@@ -213,7 +213,7 @@ def test_a_network_that_is_finished_leaves_the_cores_to_the_other(tmp_path, monk
 
 def test_a_broken_state_is_one_plain_line(tmp_path, called, capsys):
     assert small(tmp_path) == 0
-    (tmp_path / "runs" / "ild" / "state.pt").write_bytes(b"torn")
+    (tmp_path / "runs" / "comparator" / "state.pt").write_bytes(b"torn")
     assert small(tmp_path) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"training.reproduce: a step failed ({tmp_path / 'runs' / 'ild' / 'state.pt'} is no state")
