@@ -216,7 +216,9 @@ def test_a_broken_state_is_one_plain_line(tmp_path, called, capsys):
     (tmp_path / "runs" / "comparator" / "state.pt").write_bytes(b"torn")
     assert small(tmp_path) == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"training.reproduce: a step failed ({tmp_path / 'runs' / 'ild' / 'state.pt'} is no state")
+    assert said.startswith(
+        f"training.reproduce: a step failed ({tmp_path / 'runs' / 'comparator' / 'state.pt'} is no state"
+    )
     assert said.endswith("remove it to begin anew)\n")
 
 
