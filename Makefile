@@ -55,7 +55,7 @@ bench-registration: $(STAMP) ## seconds and millimetres of the co-registration
 reproduce: $(STAMP) ## the paper's study in the small (minutes): report/small/
 	$(BIN)/python -m training.reproduce --small --out report/small $(ARGS)
 
-reproduce-full: $(STAMP) ## the paper's study: 100 + 10 + 55 synthetic patients, ILD against no dropout (hours): report/
+reproduce-full: $(STAMP) ## the paper's study: 100 + 10 + 55 synthetic patients, ILD against DeepLab V3 (hours): report/
 	$(BIN)/python -m training.reproduce --out report $(ARGS)
 
 clean: ## remove the environment and what the targets wrote

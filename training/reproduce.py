@@ -22,7 +22,7 @@ import torch
 from rich.progress import track
 
 from model.card import Card
-from model.checkpoint import CheckpointError
+from model.checkpoint import CheckpointError, read_card
 from model.network import ARCHITECTURES, DEEPLABS
 from model.subsets import all_subsets, subset_name
 from training import commands, figures, out_folder
@@ -78,7 +78,7 @@ class Study:
 
 
 PAPER = Study(train=100, validation=10, test=55, held_out=10, steps=12_000, architecture="quartet_wide")
-"""The patients of the paper. Its network, `--deeplab deeplabv3_resnet50`, wants a GPU; these some hours."""
+"""The patients of the paper. Its own network (EXAMPLE) wants a GPU; these want some hours."""
 SMALL = Study(train=6, validation=2, test=3, held_out=1, steps=120, architecture="quartet_light")
 """Minutes on two cores. Far too little to learn the task: it shows that the way through is whole."""
 
@@ -86,7 +86,7 @@ SMALL = Study(train=6, validation=2, test=3, held_out=1, steps=120, architecture
 EXAMPLE = """examples
   python -m training.reproduce --small --out report/small
   python -m training.reproduce --anatomy DIR --out report                                                 hours
-  python -m training.reproduce --anatomy DIR --deeplab deeplabv3_resnet50 --out paper                     on a GPU
+  python -m training.reproduce --anatomy DIR --architecture deeplabv3_resnet50 --deeplab none --out paper on a GPU
   python -m training.reproduce --steps 6000 --start-from report --out longer                              go on
 """
 NONE = "none"
@@ -154,6 +154,10 @@ def earlier_cohort(study: Study, report: Path, out: Path) -> Path:
         raise TrainingError(
             f"--start-from {report}: no report of this command, or not a whole one: it lacks {lacking}{others}"
         )
+    for name in networks_of(study):
+        theirs, ours = read_card(report / "runs" / RUNS[name] / "weights").architecture, _architecture(study, name)
+        if theirs != ours:
+            raise TrainingError(f"--start-from {report}: its {name} is a {theirs}, not a {ours}: ask for the same")
     return cohort
 
 
@@ -198,8 +202,8 @@ def networks(study: Study, cohort: Path, out: Path) -> dict[str, Predictor]:
     options = {RUNS[name]: _training(study, cohort, out, name) for name in networks_of(study)}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     equal = [RUNS[COMPARATOR], RUNS[ILD]]
-    both = not any(_finished(study, out / "runs" / run) for run in equal)
-    if both and not torch.cuda.is_available() and cores >= len(equal):
+    both_left = not any(_finished(study, out / "runs" / run) for run in equal)
+    if both_left and not torch.cuda.is_available() and cores >= len(equal):
         share = ["--threads", str(cores // len(equal))]
         _commands("training.train", {run: [*options.pop(run), *share] for run in equal})
     for given in options.values():
@@ -208,7 +212,7 @@ def networks(study: Study, cohort: Path, out: Path) -> dict[str, Predictor]:
 
 
 def _finished(study: Study, run: Path) -> bool:
-    """Whether a network has all its steps: its training only says so, and leaves the cores to the other."""
+    """Whether a network has all its steps: what is left is a validation at most, and the other gets all cores."""
     return (saved_step(run) or 0) >= study.steps
 
 
@@ -216,12 +220,15 @@ def _training(study: Study, cohort: Path, out: Path, name: str) -> list[str]:
     """The options of training.train."""
     length = ["--steps", str(study.steps), "--steps-per-epoch", str(max(1, study.steps // VALIDATIONS))]
     data = ["--data", str(cohort / "train"), "--validate-on", str(cohort / "validation")]
-    architecture = study.deeplab if name == DEEPLAB and study.deeplab else study.architecture
-    settings = ["--architecture", architecture, "--configuration", str(study.configuration)]
+    settings = ["--architecture", _architecture(study, name), "--configuration", str(study.configuration)]
     if study.start_from is not None:
         settings += ["--start-from", str(study.start_from / "runs" / RUNS[name] / "weights")]
     dropout = [] if name == ILD else ["--without-dropout"]
     return [*data, "--out", str(out / "runs" / RUNS[name]), *length, *settings, *dropout]
+
+
+def _architecture(study: Study, name: str) -> str:
+    return study.deeplab if name == DEEPLAB and study.deeplab else study.architecture
 
 
 def _trained(study: Study, out: Path, name: str) -> Predictor:
@@ -255,7 +262,7 @@ def _all_subsets(predictor: Predictor, cohort: Path, out: Path) -> None:
 RULE_NAMES = {
     "youden": "the Youden index, as the paper states",
     "dice": "the greatest mean Dice",
-    "one-se": "the one-standard-error rule: the highest up to .9 that is as good as the greatest mean Dice",
+    "one-se": "the one-standard-error rule: the highest up to .9 within a standard error of the greatest mean Dice",
 }
 SHOWN = "one-se"
 """The rule of the figures. Like that of the served weights it takes the highest of thresholds that are as good."""
@@ -350,6 +357,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--start-from", type=Path, help="report whose networks go on, with its patients")
     parser.add_argument("--mirror", action="store_true", help="all answer with the mean with the mirror image")
     given = parser.parse_args(arguments)
+    if given.architecture == given.deeplab:
+        parser.error(f"argument --deeplab: {given.deeplab} without dropout is trained already (--architecture): {NONE}")
     if given.steps is not None and given.steps < 1:
         parser.error(f"argument --steps: {given.steps} is no whole number above 0")
     if given.start_from is not None and given.anatomy is not None:

@@ -34,7 +34,6 @@ DICE_GIVEN_UP = 0.01
 """Differences of the mean Dice over a few patients below this say nothing."""
 TELLS_SOMETHING = 0.1
 """Mean Dice below which a subset of sequences does not show lesions: what it calls is chance."""
-_ROUNDING = 1e-12
 SIZE_CLASSES_MM = ((0.0, 3.0), (3.0, 6.0), (6.0, 10.0), (10.0, float("inf")))
 """Classes of equivalent-sphere diameter for the sensitivity by lesion size."""
 
@@ -90,15 +89,15 @@ def one_se_threshold(rocs: Sequence[Roc]) -> float:
     """The highest probability up to `HIGHEST_AMONG_EQUALS` whose mean Dice is within a standard error of the greatest.
 
     The one-standard-error rule (Breiman et al. 1984, Classification and Regression Trees, 3.4.3), the error being that
-    of the patients' differences from the greatest. What a single patient loses is just one such error: on ten patients
-    one lesion of 3 mm, there at .3 and gone at .7, moves the maximum, and tells less of other patients than the false
-    objects from which a high threshold keeps them.
+    of the greatest mean over the patients. On ten patients one lesion of 3 mm, there at .3 and gone at .7, moves the
+    maximum, and tells less of other patients than the false objects from which a high threshold keeps them. Where only
+    probabilities above `HIGHEST_AMONG_EQUALS` are as good, the lowest of them.
     """
     dice = np.array([_dice_by_bin(roc) for roc in rocs if roc.positives.sum()])
     mean = dice.mean(axis=0)
-    lost = dice[:, [int(mean.argmax())]] - dice
-    error = lost.std(axis=0, ddof=1) / np.sqrt(len(dice)) if len(dice) > 1 else np.zeros(dice.shape[1])
-    return _probability(_highest(np.flatnonzero(lost.mean(axis=0) <= error + _ROUNDING)))
+    best = dice[:, mean.argmax()]
+    error = best.std(ddof=1) / np.sqrt(len(best)) if len(best) > 1 else 0.0
+    return _probability(_highest(np.flatnonzero(mean >= mean.max() - error)))
 
 
 def pooled_thresholds(rocs: Mapping[str, Sequence[Roc]]) -> dict[str, float]:

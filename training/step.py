@@ -20,8 +20,8 @@ from training.losses import lesion_loss
 from training.sampling import Batch
 
 STATE_FILE = "state.pt"
-UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError)
-"""What torch raises for a state that is broken or another network's."""
+BROKEN = (EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError)
+"""What torch raises for a state that is torn, or another network's."""
 
 
 class Learner:
@@ -98,7 +98,7 @@ class Learner:
             self.scaler.load_state_dict(state["scaler"])
             self.step = int(state["step"])
             extra: dict[str, Any] = state["extra"]
-        except UNREADABLE as error:
+        except (OSError, *BROKEN) as error:
             raise _no_state(folder, error) from error
         return extra
 
@@ -109,13 +109,13 @@ class Learner:
 
 
 def saved_step(folder: Path) -> int | None:
-    """The step of the state that stands in a folder; None where there is none. Raises `TrainingError` where broken."""
+    """The step of the state that stands in a folder; None where there is none. Raises `TrainingError` where torn."""
     path = folder / STATE_FILE
     if not path.exists():
         return None
     try:
         return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"])
-    except UNREADABLE as error:
+    except BROKEN as error:
         raise _no_state(folder, error) from error
 
 

@@ -40,7 +40,7 @@ from training.watch import Blind, Watch
 from worker.errors import WorkerError
 
 SAVE_SECONDS = 300.0
-"""Between two states within an epoch: what a run loses at most where it is broken off."""
+"""Between two states within an epoch: what a run loses at most where it is broken off as it learns."""
 EXAMPLE = """examples
   python -m training.cohort cache --help                                   make synthetic patients
   python -m training.prepare --cases brainmetshare DIR --out patients      bring your own onto the model's grid
@@ -88,8 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _stopped(out: Path) -> int:
     """Say what stands after Ctrl-C; gives the exit code. One of several processes ends here: the others are gone."""
-    step = saved_step(out)
-    what = f"the state of step {step} stands in {out}, the same line goes on" if step else "nothing was saved yet"
+    try:
+        step = saved_step(out)
+        what = f"the state of step {step} stands in {out}, the same line goes on" if step else "nothing was saved yet"
+    except TrainingError as error:
+        what = str(error)
     if os.environ.get("RANK", "0") == "0":
         print(f"training.train: stopped; {what}", file=sys.stderr, flush=True)  # noqa: T201
     if torch.distributed.is_initialized():
@@ -121,6 +124,7 @@ def run(given: argparse.Namespace, interruption: Interruption) -> None:
     best = {"score": -1.0, "epoch": 0.0, "judged": 0.0}
     if goes_on:
         best = learner.resume(given.out)
+        best.setdefault("judged", float(learner.step))  # states of earlier releases were written after it only
         if place.first and not _over(learner, best):
             print(f"{given.out} goes on from step {learner.step}")  # noqa: T201
     elif start is not None:
@@ -142,15 +146,9 @@ def _over(learner: Learner, best: Mapping[str, float]) -> bool:
 
 def _unjudged(best: Mapping[str, float], learner: Learner) -> bool:
     """Whether an epoch is over and its validation is not, as where a run was broken off within it."""
-    over = learner.step // learner.configuration.steps_per_epoch
-    if learner.step >= learner.configuration.steps:
-        over = _epoch_of(learner)
-    return best.get("judged", over) < over
-
-
-def _epoch_of(learner: Learner) -> int:
-    """The epoch that holds the last step, counted from 1; 0 before the first step."""
-    return math.ceil(learner.step / learner.configuration.steps_per_epoch)
+    configuration = learner.configuration
+    over = learner.step % configuration.steps_per_epoch == 0 or learner.step >= configuration.steps
+    return over and best["judged"] < learner.step
 
 
 def _end(learner: Learner, best: Mapping[str, float], out: Path) -> str:
@@ -218,7 +216,7 @@ def _epochs(
     with watch:
         while True:
             if _unjudged(best, learner):
-                best["judged"] = epoch = _epoch_of(learner)
+                best["judged"], epoch = float(learner.step), math.ceil(learner.step / length)
                 if place.first:
                     scores = validate(learner.average, validated, configuration)
                     interruption.heed()  # the engine may have taken it for a fault of its own, and another judged
@@ -229,7 +227,6 @@ def _epochs(
             if _worn_out(best, learner.step // length, learner, place):
                 watch.say(f"no better validation since epoch {best['epoch']:.0f}: training ends")
                 return
-            best.setdefault("judged", learner.step // length)
             end = min((learner.step // length + 1) * length, configuration.steps)
             for batch in interruption.between(_batches(trained, range(learner.step, end), given.workers)):
                 loss = learner.learn(batch)

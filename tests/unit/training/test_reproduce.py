@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,9 @@ import torch
 from support.patients import write_patient
 from support.weights import random_card, random_weights
 
+from model.card import to_json
 from model.channels import SEQUENCES
+from model.checkpoint import CARD_FILE
 from model.input_dropout import SubsetLaw
 from training import reproduce
 from training.cohort.patient import Options
@@ -44,6 +47,7 @@ def called(monkeypatch):
         if module == "training.train" and not (out / "state.pt").exists():
             comparator = {"sequences": SEQUENCES[1:], "subset_law": SubsetLaw.NONE}
             changes = comparator if "--without-dropout" in arguments else {}
+            changes["architecture"] = _option(arguments, "--architecture")
             random_weights(out / "weights", configuration={"steps": 120}, **changes)
             steps = int(_option(arguments, "--steps"))
             (out / "split.json").write_text(json.dumps({"train": ["0001", "0002"], "validation": ["0001", "0002"]}))
@@ -63,8 +67,8 @@ def two_cores(monkeypatch):
 
 
 def small(out, *options):
-    """The small study as a user starts it."""
-    return reproduce.main(["--small", "--out", str(out), *(str(option) for option in options)])
+    """The small study as a user starts it, but without its largest network unless the options name one."""
+    return reproduce.main(["--small", "--out", str(out), "--deeplab", "none", *(str(option) for option in options)])
 
 
 def label_maps(folder, numbers):
@@ -80,7 +84,10 @@ def a_report(folder):
     for part in reproduce.PARTS:
         write_patient(folder / "cohort" / part, 1, slices=2)
     for name in reproduce.RUNS.values():
-        (folder / "runs" / name / "weights").mkdir(parents=True)
+        weights = folder / "runs" / name / "weights"
+        weights.mkdir(parents=True)
+        architecture = reproduce.SMALL.deeplab if name == "deeplab" else reproduce.SMALL.architecture
+        (weights / CARD_FILE).write_text(to_json(random_card(architecture=architecture)))
     return folder
 
 
@@ -261,7 +268,7 @@ def test_a_report_that_went_on_can_be_gone_on_from(tmp_path, called, capsys):
     moved = reports.rename(tmp_path / "moved")
     called.clear()
     assert small(moved / "third", "--start-from", moved / "second") == 0
-    assert [arguments[0] for arguments in called] == ["training.train"] * 3
+    assert [arguments[0] for arguments in called] == ["training.train"] * 2
     assert all(_option(arguments, "--data") == str(moved / "first" / "cohort" / "train") for arguments in called)
     (moved / "first").rename(tmp_path / "elsewhere")
     assert small(tmp_path / "fourth", "--start-from", moved / "third") == 1
@@ -404,13 +411,51 @@ def test_an_unknown_architecture_is_refused_before_anything_is_made(tmp_path, ca
 def test_a_report_without_deeplab_goes_on_without_it(tmp_path, called, capsys):
     """As those of earlier releases are."""
     a_report(tmp_path / "first")
-    (tmp_path / "first" / "runs" / "deeplab" / "weights").rmdir()
-    assert small(tmp_path / "out", "--start-from", tmp_path / "first") == 1
+    shutil.rmtree(tmp_path / "first" / "runs" / "deeplab")
+    wanted = ["--start-from", tmp_path / "first", "--deeplab", reproduce.SMALL.deeplab]
+    assert small(tmp_path / "out", *wanted) == 1
     assert "runs/deeplab/weights (--deeplab none does without that network)" in capsys.readouterr().err
     assert called == []
-    assert small(tmp_path / "out", "--start-from", tmp_path / "first", "--deeplab", "none") == 0
+    assert small(tmp_path / "out", "--start-from", tmp_path / "first") == 0
     assert [Path(_option(arguments, "--out")).name for arguments in called] == ["comparator", "ild"]
     assert "DeepLab V3" not in (tmp_path / "out" / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--deeplab", "deeplabv3_resnet50"], "DeepLab V3 is a deeplabv3_mobilenet_v3_large, not a deeplabv3_resnet50"),
+        (["--architecture", "quartet_wide"], "without dropout is a quartet_light, not a quartet_wide"),
+    ],
+)
+def test_networks_of_other_architectures_do_not_go_on(tmp_path, called, capsys, options, words):
+    """Said before the first of them trains for hours."""
+    a_report(tmp_path / "first")
+    assert small(tmp_path / "out", "--start-from", tmp_path / "first", *options) == 1
+    assert f"--start-from {tmp_path / 'first'}: its {words}: ask for the same" in capsys.readouterr().err
+    assert called == []
+
+
+def test_one_network_is_not_trained_twice_under_two_names(tmp_path, called, capsys):
+    with pytest.raises(SystemExit):
+        small(tmp_path, "--architecture", "deeplabv3_resnet50", "--deeplab", "deeplabv3_resnet50")
+    assert "argument --deeplab: deeplabv3_resnet50 without dropout is trained already" in capsys.readouterr().err
+
+
+def test_the_study_as_it_comes_compares_ild_with_both_networks(tmp_path, monkeypatch, called):
+    """Its boxes show the thresholds of the rule that is said to be shown."""
+    drawn = {}
+    monkeypatch.setattr(reproduce.figures, "write_boxes", lambda scores, _: drawn.update(scores))
+    assert small(tmp_path, "--deeplab", reproduce.SMALL.deeplab) == 0
+    study = json.loads((tmp_path / "study.json").read_text())
+    assert list(study) == ["DeepLab V3", "without dropout", "ILD"]
+    for name, rules in study.items():
+        assert list(rules) == ["youden", "dice", "one-se"]
+        assert [one.dice for one in drawn[name]] == [one["dice"] for one in rules[reproduce.SHOWN]["each"]]
+    table = (tmp_path / "table.md").read_text()
+    assert "quartet_light, with and without dropout, and deeplabv3_mobilenet_v3_large: 120 steps each" in table
+    for other in ("DeepLab V3", "without dropout"):
+        assert table.count(f"| p, ILD and {other}, signed-rank |") == 3
 
 
 @pytest.mark.usefixtures("two_cores")

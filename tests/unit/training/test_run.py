@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
@@ -135,19 +135,36 @@ def test_a_run_broken_off_within_a_validation_goes_on_with_it(
     assert f"{tmp_path / 'broken'} goes on from step {broken_at}\nstep {broken_at}: validation Dice FLAIR" in said
     assert learned == [0, 1, 2, 3, 4]
     whole, broken = (torch.load(tmp_path / name / STATE_FILE, weights_only=True) for name in ("whole", "broken"))
-    assert whole["extra"] == broken["extra"] == {"score": 0.3, "epoch": 1.0, "judged": 3}
+    assert whole["extra"] == broken["extra"] == {"score": 0.3, "epoch": 1.0, "judged": 5.0}
     for name, value in whole["average"].items():
         assert torch.equal(value, broken["average"][name]), name
 
 
-def test_a_state_of_an_earlier_release_was_judged(data, run_of_two_steps, tmp_path, capsys):
-    """It was written after the validation only, and does not say so."""
-    out = Path(shutil.copytree(run_of_two_steps, tmp_path / "run"))
-    state = torch.load(out / STATE_FILE, weights_only=True)
+@pytest.mark.parametrize(("seconds", "broken_at", "stands"), [(300.0, 2, 2), (0.0, 3, 3), (300.0, 5, 4)])
+def test_a_state_of_an_earlier_release_was_judged(
+    data, tmp_path, monkeypatch, capsys, quick_validation, seconds, broken_at, stands
+):
+    """It was written after the validation only, and does not say so: what goes on validates the later epochs."""
+    monkeypatch.setattr(train, "SAVE_SECONDS", seconds)
+    learn = Learner.learn
+
+    def until_the_power_fails(self, batch):
+        if self.step == broken_at:
+            interrupt()
+        return learn(self, batch)
+
+    quick_validation(0.1, 0.2, 0.3)
+    monkeypatch.setattr(Learner, "learn", until_the_power_fails)
+    assert train.main(line(data, tmp_path, "--steps", "6")) == 130
+    monkeypatch.setattr(Learner, "learn", learn)
+    state = torch.load(tmp_path / STATE_FILE, weights_only=True)
+    assert state["step"] == stands
     del state["extra"]["judged"]
-    torch.save(state, out / STATE_FILE)
-    assert train.main(line(data, out, "--steps", "2")) == 0
-    assert capsys.readouterr().out.startswith(f"{out} is finished at step 2; its best weights, of epoch 1,")
+    torch.save(state, tmp_path / STATE_FILE)
+    capsys.readouterr()
+    assert train.main(line(data, tmp_path, "--steps", "6")) == 0
+    told = re.findall(r"step (\d): .*validation", capsys.readouterr().out)
+    assert told == [str(end) for end in (2, 4, 6) if end > stands]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

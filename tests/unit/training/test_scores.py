@@ -192,24 +192,41 @@ def test_a_subset_that_shows_nothing_takes_the_common_threshold_and_not_its_own_
 
 
 def test_one_lesion_of_one_patient_does_not_move_the_threshold_by_one_standard_error() -> None:
-    """Ten patients, of whom one has a lesion that is gone from .4 on; false objects go as the threshold rises."""
+    """Ten patients with other false objects each, of whom one has a lesion that is gone from .4 on."""
     truth = np.zeros((1, 40, 40), dtype=bool)
     truth[0, :10, :10] = True
     everywhere = np.ones_like(truth)
 
-    def one(faint: float, false: float) -> Roc:
+    def one(faint: float, false: int) -> Roc:
         probability = np.where(truth, 0.95, 0.01)
         probability[truth] = np.where(np.arange(100) < 50, 0.95, faint)
-        probability[0, 30, 30] = false
+        probability[0, 20:].flat[:false] = 0.95
         return roc(probability.astype(np.float32), truth, everywhere)
 
-    steady = [one(0.95, 0.01 + 0.0475 * n) for n in range(9)]
-    rocs = [*steady, one(0.4, 0.01)]
-    assert dice_threshold(rocs) == pytest.approx(0.4, abs=0.011)
+    rocs = [one(0.4 if n == 9 else 0.949 - 0.001 * n, 14 * n) for n in range(10)]
+    assert dice_threshold(rocs) <= 0.4
     assert one_se_threshold(rocs) == pytest.approx(0.9, abs=1e-3)
-    two = [*steady[:-4], *(one(0.4 + 0.001 * n, 0.01) for n in range(5))]
-    assert one_se_threshold(two) == pytest.approx(0.4, abs=0.011), "of half of the patients it does"
-    assert one_se_threshold(rocs[-1:]) == pytest.approx(0.4, abs=0.011), "one patient has no error to tell"
+    half = [one(0.4 if n % 2 else 0.95, 14 * n) for n in range(10)]
+    assert one_se_threshold(half) == pytest.approx(0.4, abs=1e-3), "a lesion of each second patient does"
+    assert one_se_threshold(rocs[-1:]) == pytest.approx(0.4, abs=1e-3), "one patient has no error to tell"
+
+
+def test_the_one_standard_error_rule_agrees_with_its_definition() -> None:
+    rng = np.random.default_rng(11)
+    truth = np.zeros((1, 40, 40), dtype=bool)
+    truth[0, :10, :10] = True
+    found = [
+        np.clip(np.where(truth, rng.normal(0.7, 0.2, truth.shape), rng.normal(0.1, 0.1 + 0.03 * n, truth.shape)), 0, 1)
+        for n in range(10)
+    ]
+    rocs = [roc(one.astype(np.float32), truth, np.ones_like(truth)) for one in found]
+    grid = np.linspace(0.02, 0.98, 193)
+    dice = np.array([[sk.f1_score(truth.ravel(), one.ravel() >= t) for t in grid] for one in found])
+    best = int(dice.mean(axis=0).argmax())
+    least = dice[:, best].mean() - dice[:, best].std(ddof=1) / np.sqrt(10)
+    expected = grid[np.flatnonzero(dice.mean(axis=0) >= least)[-1]]
+    assert grid[best] + 0.05 < expected < 0.85, "neither the best nor the ceiling"
+    assert one_se_threshold(rocs) == pytest.approx(expected, abs=0.006)
 
 
 def test_where_only_a_threshold_above_the_ceiling_is_as_good_the_lowest_is_taken() -> None:
