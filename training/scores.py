@@ -93,7 +93,7 @@ def one_se_threshold(rocs: Sequence[Roc]) -> float:
     maximum, and tells less of other patients than the false objects from which a high threshold keeps them. Where only
     probabilities above `HIGHEST_AMONG_EQUALS` are as good, the lowest of them.
     """
-    dice = np.array([_dice_by_bin(roc) for roc in rocs if roc.positives.sum()])
+    dice = _dice_by_patient(rocs)
     mean = dice.mean(axis=0)
     best = dice[:, mean.argmax()]
     error = best.std(ddof=1) / np.sqrt(len(best)) if len(best) > 1 else 0.0
@@ -133,8 +133,13 @@ def _ceiling() -> int:
 
 
 def _mean_dice(rocs: Sequence[Roc]) -> NDArray[np.float64]:
-    mean: NDArray[np.float64] = np.mean([_dice_by_bin(roc) for roc in rocs if roc.positives.sum()], axis=0)
+    mean: NDArray[np.float64] = _dice_by_patient(rocs).mean(axis=0)
     return mean
+
+
+def _dice_by_patient(rocs: Sequence[Roc]) -> NDArray[np.float64]:
+    """(patients with a lesion, bins)."""
+    return np.array([_dice_by_bin(roc) for roc in rocs if roc.positives.sum()])
 
 
 def _probability(place: np.integer | int) -> float:
