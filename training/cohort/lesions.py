@@ -27,8 +27,12 @@ _COARSE: Final = 2
 _SHALLOW: Final = 0.35
 """Share of the randomised site's lesions that may reach the brain's surface."""
 _PALE: Final = 0.3
-_PALE_GD: Final = (0.5, 1.0)
+_PALE_GD: Final = (0.25, 1.0)
 """Share of its lesions that take up little contrast, and of how much of it."""
+_LEAST_MM: Final = 0.02
+"""The least concentration of theirs, mM: a spin echo gets an eighth brighter by it."""
+_PATCHY: Final = (0.6, 2.2)
+"""How much more unevenly its lesions take it up than the others'."""
 SUSCEPTIBLE: Final = np.zeros(256, dtype=np.float32)
 """How readily each tissue swells, by its label."""
 SUSCEPTIBLE[list(BRAIN)] = 0.35
@@ -81,8 +85,8 @@ def draw_lesions(
         if centre is None:
             continue
         placed.append((centre * spacing, form.radius_mm))
-        pale = float(rng.uniform(*_PALE_GD)) if wide and rng.random() < _PALE else 1.0
-        lesions.append(_grow(rng, kind, form, centre, tissue, spacing, patient_gd, pale))
+        uptake = _uptake(rng, wide=wide)
+        lesions.append(_grow(rng, kind, form, centre, tissue, spacing, patient_gd, uptake))
     return tuple(les for les in lesions if les.body.max() > 0.5)
 
 
@@ -114,6 +118,14 @@ def _form(rng: np.random.Generator) -> tuple[str, Form]:
             radius_mm=radius, irregularity=irregularity, lobes=lobes, rim_mm=radius * rng.uniform(0.3, 0.8)
         )
     return "solid", Form(radius_mm=radius, irregularity=irregularity, lobes=lobes)
+
+
+def _uptake(rng: np.random.Generator, *, wide: bool) -> tuple[float, float]:
+    """(share of the usual concentration, how uneven it is against the usual)."""
+    if not wide:
+        return 1.0, 1.0
+    pale = float(rng.uniform(*_PALE_GD)) if rng.random() < _PALE else 1.0
+    return pale, float(rng.uniform(*_PATCHY))
 
 
 def _torn(rng: np.random.Generator, form: Form) -> Form:
@@ -184,7 +196,7 @@ def _grow(
     tissue: UInt8,
     spacing: tuple[float, float, float],
     patient_gd: float,
-    pale: float,
+    uptake: tuple[float, float],
 ) -> Lesion:
     reach, strength = _oedema(rng, form)
     if form.radius_mm > _PUSHES_MM:
@@ -197,8 +209,10 @@ def _grow(
     shape = (body.shape[0], body.shape[1], body.shape[2])
     core = core_membership(rng, form, distance, spacing)
     ring = form.rim_mm > 0
-    gd = float(np.clip(np.exp(rng.normal(np.log(0.24), 0.55)) * patient_gd, 0.085, 1.0)) * pale
-    patch = 0.45 if kind == "glioma" else 0.25
+    pale, patchy = uptake
+    gd = float(np.clip(np.exp(rng.normal(np.log(0.24), 0.55)) * patient_gd, 0.085, 1.0))
+    gd = max(gd * pale, _LEAST_MM)
+    patch = (0.45 if kind == "glioma" else 0.25) * patchy
     uneven = smooth_field(rng, shape, spacing, max(form.radius_mm * 0.45, 1.5))
     gd_mm = np.float32(gd) * np.exp(np.float32(patch) * uneven - np.float32(patch**2 / 2))
     ragged = smooth_field(rng, shape, spacing, max(reach * 0.8, 3.0))

@@ -58,7 +58,7 @@ def test_a_lesions_soft_voxels_sum_to_its_volume(diameter: float) -> None:
 
 def test_lesions_lie_in_the_brain_and_apart(tissue: np.ndarray) -> None:
     """No truth in bone or air; as many separate bodies as lesions unless two grew together."""
-    lesions = draw_lesions(tissue, scene_grid(), np.random.default_rng(3), Site.A, count=12)
+    lesions = draw_lesions(tissue.copy(), scene_grid(), np.random.default_rng(3), Site.A, count=12)
     assert 9 <= len(lesions) <= 12
     share = np.zeros(tissue.shape, dtype=np.float32)
     for lesion in lesions:
@@ -107,7 +107,7 @@ def test_spots_of_white_matter_are_no_truth(tissue: np.ndarray) -> None:
 def test_areas_lie_beside_lesions_and_elsewhere_and_never_enhance(tissue: np.ndarray) -> None:
     """About every second lesion has one within reach; none has a body, and none swells bone or fluid."""
     grid = scene_grid()
-    lesions = draw_lesions(tissue, grid, np.random.default_rng(3), Site.A, count=12)
+    lesions = draw_lesions(tissue.copy(), grid, np.random.default_rng(3), Site.A, count=12)
     areas = [area for seed in range(4) for area in draw_areas(tissue, grid, np.random.default_rng(seed), lesions)]
     assert 4 <= len(areas) <= 36
     for area in areas:
@@ -160,25 +160,30 @@ def test_pockets_of_fluid_lie_in_the_brain_in_a_border_that_swells_and_never_enh
     assert wider > len(pockets) / 4
 
 
-def test_the_randomised_site_has_pale_and_shallow_lesions_and_the_others_do_not(tissue: np.ndarray) -> None:
-    """Contrast below what sites A and B clip at, and bodies that end at the brain's surface."""
+def test_the_randomised_site_has_pale_uneven_and_shallow_lesions_and_the_others_do_not(tissue: np.ndarray) -> None:
+    """Contrast of half of what sites A and B clip at, faint parts, and bodies that end at the brain's surface."""
     grid = scene_grid()
     tissue = tissue.copy()
     tissue[tissue == Tissue.GREY] = Tissue.WHITE
     tissue[tissue == Tissue.CSF] = Tissue.GREY
     inside = np.isin(tissue, INTRACRANIAL)[::2, ::2, ::2]
     depth = ndimage.distance_transform_edt(inside, sampling=[2 * mm for mm in grid.spacing_mm_xyz[::-1]])
-    pale, shallow = {}, {}
+    pale, uneven, shallow = {}, {}, {}
     for site in (Site.A, Site.RANDOMISED):
         found = [
             lesion
-            for seed in range(6)
+            for seed in range(10)
             for lesion in draw_lesions(tissue.copy(), grid, np.random.default_rng(seed), site, count=8)
         ]
-        pale[site] = min(float(np.median(lesion.gd_mm)) for lesion in found)
+        uptake = [lesion.gd_mm[lesion.body > 0.5] for lesion in found]
+        pale[site] = min(float(np.median(gd)) for gd in uptake)
+        uneven[site] = max(float(np.log(gd).std()) for gd in uptake)
         reach = [np.cbrt(lesion.body.sum() * grid.voxel_volume_mm3 * 3 / (4 * np.pi)) for lesion in found]
         at = [depth[tuple(round(c / 2) for c in lesion.centre_zyx)] for lesion in found]
-        shallow[site] = sum(bool(d < 0.6 * mm) for d, mm in zip(at, reach, strict=True))
-    assert pale[Site.A] > 0.078 > pale[Site.RANDOMISED]
+        shallow[site] = sum(bool(d < 0.5 * mm) for d, mm in zip(at, reach, strict=True))
+    assert pale[Site.A] > 0.07
+    assert pale[Site.RANDOMISED] < 0.045
+    assert uneven[Site.A] < 0.4
+    assert uneven[Site.RANDOMISED] > 0.5
     assert shallow[Site.A] == 0
     assert shallow[Site.RANDOMISED] > 0
