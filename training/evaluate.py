@@ -3,7 +3,8 @@
 Per patient and subset of sequences: voxel AUC, Dice, IoU, recall, precision, FPR, false-positive objects with
 26-connectivity without limit and from 10 mm3 up, sensitivity by lesion size. Writes table.md (with a row for each
 patient where they are few), evaluation.json and the paper's figures. Thresholds are the card's, or calibrated on other
-patients (Youden index, as in the paper, Dice, or Dice within one standard error).
+patients (Youden index, as in the paper, Dice, or Dice within one standard error). Beside them stands what the weights
+find at all thresholds, unless many subsets are asked for: the free-response curve (training/free_response).
 """
 
 import argparse
@@ -22,11 +23,12 @@ from rich.progress import track
 from dicom_node.contract.slots import SequenceSlot
 from model.channels import SEQUENCES
 from model.subsets import all_subsets, subset_name
-from training import figures, out_folder
+from training import figures, free_response, out_folder
 from training.cases.case import CaseError
 from training.cases.challenge import LABELS_HELP, SlotChoice, label_list, unread_note
 from training.cases.layouts import TABLE, mask_sought
 from training.errors import TrainingError
+from training.free_response import FreeResponse, OperatingPoint
 from training.held_out import not_held_out
 from training.prepare import KINDS, Patient, Source, open_source
 from training.scores import Float32, PatientScores, Roc, dice_threshold, one_se_threshold, roc, score, youden_threshold
@@ -50,6 +52,8 @@ class SubsetResult:
     names: list[str] = field(default_factory=list)
     scores: list[PatientScores] = field(default_factory=list)
     rocs: list[Roc] = field(default_factory=list)
+    free: list[FreeResponse] | None = None
+    """Of each patient, where it is a list to begin with: it takes seconds a patient."""
 
     def add(self, patient: Patient, probability: Float32) -> None:
         """Score one patient with a truth; `probability` lies on the truth's grid."""
@@ -65,6 +69,14 @@ class SubsetResult:
                 voxel_volume_mm3=patient.truth_grid.voxel_volume_mm3,
             )
         )
+        if self.free is not None:
+            volume = patient.truth_grid.voxel_volume_mm3
+            self.free.append(free_response.free_response(probability, patient.truth, patient.measured, volume))
+
+    @property
+    def points(self) -> list[OperatingPoint]:
+        """The free-response curve; none where it was not asked for."""
+        return free_response.curve(self.free or [])
 
     @property
     def dice(self) -> dict[str, float]:
@@ -80,6 +92,7 @@ class SubsetResult:
             "lesions": sum(one.lesions for one in self.scores),
             "found": sum(one.found for one in self.scores),
             "by_size": {name: list(counts) for name, counts in sensitivity_by_size(self.scores).items()},
+            **({"free_response": [_plain(asdict(point)) for point in self.points]} if self.free else {}),
             "each": [{"name": n, **_plain(asdict(s))} for n, s in zip(self.names, self.scores, strict=True)],
         }
 
@@ -90,7 +103,10 @@ def evaluate(
     subsets: Sequence[Present] | None = None,
     threshold: Callable[[Present], float] | None = None,
 ) -> dict[str, SubsetResult]:
-    """Score the weights. `subsets` None: all that each patient has; thresholds are the card's where none are given."""
+    """Score the weights; thresholds are the card's where none are given.
+
+    `subsets` None: all that each patient has, and the free-response curve.
+    """
     results: dict[str, SubsetResult] = {}
     for patient in patients:
         if patient.truth is None:
@@ -99,7 +115,7 @@ def evaluate(
             name = subset_name(present)
             if name not in results:
                 chosen = threshold(present) if threshold is not None else predictor.identity(present).threshold
-                results[name] = SubsetResult(threshold=chosen)
+                results[name] = SubsetResult(threshold=chosen, free=[] if subsets is None else None)
             results[name].add(patient, answer(predictor, patient, present))
     return results
 
@@ -181,7 +197,8 @@ def write_report(out: Path, title: str, results: dict[str, SubsetResult], warnin
         if whole is not None:
             cells.append(_against(result, whole))
         lines.append("| " + " | ".join(cells) + " |")
-    out_folder.write_text(out / "table.md", "\n".join([*lines, "", *_no_better(results), *_each(results)]) + "\n")
+    lines += ["", *_no_better(results), *_free_response(results), *_each(results)]
+    out_folder.write_text(out / "table.md", "\n".join(lines) + "\n")
     raw = {name: result.as_json() for name, result in results.items()}
     about = {"title": title, **({"warning": warning} if warning else {})}
     whole_report = json.dumps({**about, "subsets": raw}, indent=1, allow_nan=False)
@@ -226,6 +243,11 @@ def _no_better(results: dict[str, SubsetResult]) -> list[str]:
                 gap = f"{difference.mean:+.3f}, standard error {difference.standard_error:.3f} ({difference.n})"
                 lines += [f"{name} is no better than {part}: {gap}", ""]
     return lines
+
+
+def _free_response(results: dict[str, SubsetResult]) -> list[str]:
+    curves = {name: result.points for name, result in results.items() if result.free}
+    return [free_response.EXPLAINED, "", free_response.table(curves)] if curves else []
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:
@@ -306,6 +328,8 @@ def run(given: argparse.Namespace, console: Console) -> None:
     write_report(given.out, f"{predictor.card.name} {predictor.card.version} on {given.cases[0]}", results, warning)
     figures.write_curves({name: result.rocs for name, result in results.items()}, given.out)
     figures.write_boxes({name: result.scores for name, result in results.items()}, given.out)
+    free = {name: (result.points, result.scores) for name, result in results.items() if result.free}
+    figures.write_free_response(free, given.out)
     figures.write_mosaic(mosaic_rows(predictor, source, threshold), given.out)
     console.print((given.out / "table.md").read_text(), markup=False, soft_wrap=True)
     console.print(f"report in {given.out}")

@@ -1,7 +1,8 @@
 """The paper's figures: mosaic of probability and TP/FP/FN (Fig. 1), ROC with 95 % band (Fig. 2), box plots (Fig. 3).
 
-Called by training/evaluate and training/reproduce. Each is written as PNG and PDF; one that cannot be drawn, as no
-patient has a lesion, is taken away, so that none of an earlier report stands beside a new table.
+A fourth is the free-response curve, which shows networks at equal false positives. Called by training/evaluate and
+training/reproduce. Each is written as PNG and PDF; one that cannot be drawn, as no patient has a lesion, is taken away,
+so that none of an earlier report stands beside a new table.
 """
 
 import io
@@ -16,6 +17,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from training import out_folder
+from training.free_response import OperatingPoint
 from training.scores import Float32, Mask, PatientScores, Roc
 from training.statistics import mean_roc
 
@@ -28,7 +30,9 @@ BOXES = (
     ("fp_10mm3", "False positives, 10 mm³"),
 )
 """The panels of Fig. 3."""
-MOSAIC, CURVES, BOX_PLOTS = "figure-1-mosaic", "figure-2-roc", "figure-3-boxes"
+MOSAIC, CURVES, BOX_PLOTS, FREE = "figure-1-mosaic", "figure-2-roc", "figure-3-boxes", "figure-4-froc"
+_MOST_FALSE = 6.0
+"""False positives a patient up to which Fig. 4 is drawn."""
 _ENDINGS = ("png", "pdf")
 _CLASSES = ListedColormap(["#2ca02c", "#d62728", "#1f77b4"])
 """True positive, false positive, false negative."""
@@ -101,6 +105,27 @@ def write_boxes(scores: Mapping[str, Sequence[PatientScores]], out: Path) -> Non
         axis.set_title(title)
         axis.tick_params(axis="x", labelrotation=90 if len(scores) > 2 else 0, labelsize=7)
     _save(figure, out, BOX_PLOTS)
+
+
+def write_free_response(
+    found: Mapping[str, tuple[Sequence[OperatingPoint], Sequence[PatientScores]]], out: Path
+) -> None:
+    """Fig. 4: lesions found against false positives from 10 mm3 a patient; a dot at the threshold of the scores."""
+    drawn = {name: both for name, both in found.items() if both[0] and both[0][0].lesions}
+    if not drawn:
+        _take_away(out, FREE)
+        return
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axis = figure.subplots()
+    for name, (points, scores) in drawn.items():
+        lesions = points[0].lesions
+        (line,) = axis.plot([p.false for p in points], [p.found / lesions for p in points], label=name)
+        at = (np.mean([one.fp_10mm3 for one in scores]), sum(one.found for one in scores) / lesions)
+        axis.plot(*at, "o", color=line.get_color())
+    axis.set(xlabel="false positives from 10 mm³ a patient", ylabel="lesions found", ylim=(0, 1.01))
+    axis.set_xlim(0, min(_MOST_FALSE, max(0.5, 1.05 * max(p.false for points, _ in drawn.values() for p in points))))
+    axis.legend(loc="lower right", fontsize=7)
+    _save(figure, out, FREE)
 
 
 def _defined(values: list[float]) -> list[float]:

@@ -3,9 +3,10 @@
 Site A trains with four sequences; site B, which has no BRAVO, validates and tests. The ILD model is compared with two
 networks trained without dropout on the three sequences of site B: torchvision's DeepLab V3, as in the paper, and the
 ILD model's own network, which tells what dropout does from what the network does. Thresholds come from the validation
-patients by the rules of `RULE_NAMES`; the boxes and the mosaic show those by `SHOWN`. Each step is the command that a
-user has; one that is done already is not done again, and one that was done otherwise is refused. origin.json keeps
-where the patients lie and which report the networks began with, so that a later study can go on from this one.
+patients by the rules of `RULE_NAMES`; the figures show those by `SHOWN`, and the free-response curve all. Each step is
+the command that a user has; one that is done already is not done again, and one that was done otherwise is refused.
+origin.json keeps where the patients lie and which report the networks began with, so that a later study can go on from
+this one.
 On a CPU equal networks train side by side, which two cores do in four fifths of the time; on a GPU one after the other.
 """
 
@@ -25,7 +26,7 @@ from model.card import Card
 from model.checkpoint import CheckpointError, read_card
 from model.network import ARCHITECTURES, DEEPLABS
 from model.subsets import all_subsets, subset_name
-from training import commands, figures, out_folder
+from training import commands, figures, free_response, out_folder
 from training.cases.case import CaseError
 from training.configuration import read
 from training.errors import TrainingError
@@ -117,6 +118,7 @@ def run(study: Study, out: Path, anatomy: Path | None) -> None:
     write(out, conditions(cards, split, len(shown[ILD].scores), went_on=study.start_from is not None), results)
     figures.write_curves({name: found.rocs for name, found in shown.items()}, out)
     figures.write_boxes({name: found.scores for name, found in shown.items()}, out)
+    figures.write_free_response({name: (found.points, found.scores) for name, found in shown.items()}, out)
     figures.write_mosaic(
         mosaic_rows(predictors[ILD], open_source("cache", cohort / "test"), lambda _: shown[ILD].threshold), out
     )
@@ -242,6 +244,7 @@ def _on_site_b(predictor: Predictor, cohort: Path) -> dict[str, SubsetResult]:
     validation = open_source("cache", cohort / "validation")
     rocs = curves(predictor, validation, [WITHOUT_BRAVO])[subset_name(WITHOUT_BRAVO)]
     results = {rule: SubsetResult(threshold=chosen(rocs)) for rule, chosen in RULES.items()}
+    results[SHOWN].free = []
     test = open_source("cache", cohort / "test")
     for patient in track(test, description="test", total=len(test.names)):
         probability = patient.on_truth(predictor.predict(patient.stack, WITHOUT_BRAVO))
@@ -289,7 +292,10 @@ def write(out: Path, done: str, results: Mapping[str, Mapping[str, SubsetResult]
         lines += ["", f"Thresholds by {explained}: {thresholds}.", "", table(rows, tested=ILD)]
         lines += ["| Lesions found | " + " | ".join(SIZES) + " |", "| --- |" + " --- |" * len(SIZES)]
         lines += [_found(name, scores) for name, scores in rows.items()]
-    lines += ["", "![ROC](figure-2-roc.png) ![Boxes](figure-3-boxes.png) ![Mosaic](figure-1-mosaic.png)", ""]
+    lines += ["", free_response.EXPLAINED, ""]
+    lines.append(free_response.table({name: found[SHOWN].points for name, found in results.items()}))
+    lines += ["![ROC](figure-2-roc.png) ![Boxes](figure-3-boxes.png) ![FROC](figure-4-froc.png)", ""]
+    lines += ["![Mosaic](figure-1-mosaic.png)", ""]
     lines += ["All 15 subsets: [subsets/table.md](subsets/table.md)", ""]
     out_folder.write_text(out / "table.md", "\n".join(lines))
     raw = {name: {rule: found.as_json() for rule, found in by_rule.items()} for name, by_rule in results.items()}

@@ -193,7 +193,7 @@ def score(
     fp = int(called.sum()) - tp
     fn = int(lesion.sum()) - tp
     tn = int(inside.sum()) - tp - fp - fn
-    false_objects = _untouched_volumes(called, truth, voxel_volume_mm3)
+    false_objects = untouched_volumes(called, truth, voxel_volume_mm3)
     by_size = _found_by_size(truth, called, voxel_volume_mm3)
     return PatientScores(
         auc=roc(probability, truth, inside).auc,
@@ -210,7 +210,7 @@ def score(
     )
 
 
-def _untouched_volumes(called: Mask, truth: Mask, voxel_volume_mm3: float) -> NDArray[np.float64]:
+def untouched_volumes(called: Mask, truth: Mask, voxel_volume_mm3: float) -> NDArray[np.float64]:
     """Volumes in mm3 of the predicted objects that share no voxel with the truth."""
     objects, count = cc3d.connected_components(called, connectivity=CONNECTIVITY, return_N=True)
     sizes = np.bincount(objects.ravel(), minlength=count + 1)[1:]

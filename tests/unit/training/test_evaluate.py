@@ -14,7 +14,8 @@ from model.channels import SEQUENCES
 from model.input_dropout import SubsetLaw
 from model.subsets import all_subsets, subset_name
 from training.evaluate import SubsetResult, by_itself, calibrate, evaluate, main, write_report
-from training.figures import BOX_PLOTS, CURVES, MOSAIC
+from training.figures import BOX_PLOTS, CURVES, FREE, MOSAIC
+from training.free_response import EXPLAINED, THRESHOLDS, at_most
 from training.held_out import not_held_out
 from training.out_folder import write_text
 from training.prepare import open_source
@@ -117,6 +118,30 @@ def test_all_15_subsets_are_reported_by_whoever_has_their_sequences(report):
     assert "FP (10 mm3)" in table
 
 
+def test_all_thresholds_are_reported_beside_that_of_the_card(tmp_path, report):
+    """Of all 15 subsets nobody asks for them. What the table tells is what the same patients give at that threshold."""
+    weights, patients = report.parent / "weights", report.parent / "patients"
+    assert main(["--cases", "cache", str(patients), "--weights", str(weights), "--out", str(tmp_path)]) == 0
+    subsets = json.loads((tmp_path / "evaluation.json").read_text())["subsets"]
+    found = evaluate(Predictor(weights), open_source("cache", patients))
+    assert set(subsets) == set(found) == {ALL_FOUR, "PRE_CUBE+POST_CUBE+FLAIR"}
+    told = (tmp_path / "table.md").read_text().split(EXPLAINED)[1].strip().splitlines()[2:4]
+    for line, (name, content) in zip(told, subsets.items(), strict=True):
+        points = content["free_response"]
+        assert [point["threshold"] for point in points] == THRESHOLDS.tolist()
+        chosen = at_most(found[name].points, 0.5)
+        assert chosen is not None
+        again = evaluate(
+            Predictor(weights), open_source("cache", patients), threshold=lambda _, at=chosen: at.threshold
+        )[name]
+        assert chosen.found == sum(one.found for one in again.scores)
+        assert chosen.false == np.mean([one.fp_10mm3 for one in again.scores])
+        assert chosen.dice == pytest.approx(np.mean([one.dice for one in again.scores]))
+        assert line.startswith(f"| {name} | {chosen.found}/{chosen.lesions}, Dice {chosen.dice:.3f} (from ")
+    assert "free_response" not in (report / "evaluation.json").read_text()
+    assert EXPLAINED not in (report / "table.md").read_text()
+
+
 def test_few_patients_are_reported_one_by_one(report):
     """Dice, lesions found and false objects of each, as they stand in evaluation.json."""
     subsets = json.loads((report / "evaluation.json").read_text())["subsets"]
@@ -183,7 +208,7 @@ def test_no_figure_of_an_earlier_report_stands_beside_a_new_table(tmp_path, heal
     write_patient(tmp_path / "patients", 1, slices=4)
     options = ["--weights", str(tmp_path / "weights"), "--out", str(tmp_path / "report")]
     assert main(["--cases", "cache", str(tmp_path / "patients"), *options]) == 0
-    assert {path.stem for path in (tmp_path / "report").glob("figure*")} == {MOSAIC, CURVES, BOX_PLOTS}
+    assert {path.stem for path in (tmp_path / "report").glob("figure*")} == {MOSAIC, CURVES, BOX_PLOTS, FREE}
     assert main(["--cases", "cache", str(healthy), *options]) == 0
     assert {path.stem for path in (tmp_path / "report").glob("figure*")} == {BOX_PLOTS}
 

@@ -178,7 +178,14 @@ def test_the_study_as_it_comes_compares_ild_with_both_networks(tmp_path, monkeyp
     for name, rules in study.items():
         assert list(rules) == ["youden", "dice", "one-se"]
         assert [one.dice for one in drawn[name]] == [one["dice"] for one in rules[reproduce.SHOWN]["each"]]
+        points = rules[reproduce.SHOWN]["free_response"]
+        assert [point["threshold"] for point in points] == reproduce.free_response.THRESHOLDS.tolist()
+        assert {point["lesions"] for point in points} == {rules[reproduce.SHOWN]["lesions"]}
+        assert "free_response" not in rules["youden"]
     table = (tmp_path / "table.md").read_text()
+    equal = table.split(reproduce.free_response.EXPLAINED)[1].strip().splitlines()[2:5]
+    assert [line.split(" | ")[0] for line in equal] == [f"| {name}" for name in study]
+    assert {path.stem for path in tmp_path.glob("figure-4-froc.*")} == {"figure-4-froc"}
     assert "quartet_light, with and without dropout, and deeplabv3_mobilenet_v3_large: 120 steps each" in table
     for other in ("DeepLab V3", "without dropout"):
         assert table.count(f"| p, ILD and {other}, signed-rank |") == 3

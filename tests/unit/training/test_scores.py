@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 from scipy import stats as scipy_stats
 from sklearn import metrics as sk
+from support.probability import noisy_patient
 
 from training.scores import (
     DICE_GIVEN_UP,
@@ -21,21 +22,8 @@ from training.scores import (
 from training.statistics import compare, sensitivity_by_size, spread, table
 
 
-def patient(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probability, truth and measured voxels of a noisy made-up patient with separate lesions."""
-    rng = np.random.default_rng(seed)
-    truth = np.zeros((20, 40, 40), dtype=bool)
-    for z, y, x, r in ((5, 10, 10, 3), (12, 30, 12, 2), (15, 20, 30, 4)):
-        zz, yy, xx = np.ogrid[:20, :40, :40]
-        truth |= (zz - z) ** 2 + (yy - y) ** 2 + (xx - x) ** 2 <= r * r
-    probability = np.clip(0.65 * truth + rng.normal(0.2, 0.12, truth.shape), 0, 0.9999).astype(np.float32)
-    inside = np.ones_like(truth)
-    inside[:, :2] = False
-    return probability, truth, inside
-
-
 def test_voxel_metrics_agree_with_scikit_learn() -> None:
-    probability, truth, inside = patient()
+    probability, truth, inside = noisy_patient()
     found = score(probability, truth, inside, threshold=0.5, voxel_volume_mm3=1.0)
     t, p = truth[inside], probability[inside] >= 0.5
     assert found.auc == pytest.approx(sk.roc_auc_score(t, probability[inside]), abs=1e-4)
@@ -48,7 +36,7 @@ def test_voxel_metrics_agree_with_scikit_learn() -> None:
 
 
 def test_false_positive_objects_agree_with_scipy() -> None:
-    probability, truth, inside = patient(3)
+    probability, truth, inside = noisy_patient(3)
     called = (probability >= 0.45) & inside
     labels, count = ndimage.label(called, structure=np.ones((3, 3, 3)))
     sizes = [(labels == n).sum() for n in range(1, count + 1) if not (truth & (labels == n)).any()]
@@ -69,7 +57,7 @@ def test_voxels_that_touch_by_a_corner_are_one_object_and_a_touching_object_is_n
 
 
 def test_the_youden_threshold_is_where_tpr_minus_fpr_is_greatest() -> None:
-    probability, truth, inside = patient(1)
+    probability, truth, inside = noisy_patient(1)
     fpr, tpr, thresholds = sk.roc_curve(truth[inside], probability[inside])
     best = (tpr - fpr).max()
     found = youden_threshold([roc(probability, truth, inside)])
@@ -79,7 +67,7 @@ def test_the_youden_threshold_is_where_tpr_minus_fpr_is_greatest() -> None:
 
 
 def test_the_dice_threshold_is_where_dice_is_greatest() -> None:
-    probability, truth, inside = patient(2)
+    probability, truth, inside = noisy_patient(2)
     found = dice_threshold([roc(probability, truth, inside)])
     t = truth[inside]
 
@@ -90,7 +78,7 @@ def test_the_dice_threshold_is_where_dice_is_greatest() -> None:
 
 
 def test_sensitivity_by_size_counts_each_lesion_in_its_class() -> None:
-    probability, truth, inside = patient()
+    probability, truth, inside = noisy_patient()
     found = score(probability, truth, inside, threshold=0.5, voxel_volume_mm3=1.0)
     assert sum(total for _, total in found.by_size.values()) == 3
     assert found.by_size["6-10 mm"] == (2, 2)
@@ -121,7 +109,7 @@ def test_spread_leaves_the_undefined_out() -> None:
 
 
 def test_table_one_has_a_row_for_each_network_and_the_p_values() -> None:
-    patients = [score(*patient(n), threshold=0.5, voxel_volume_mm3=1.0) for n in range(4)]
+    patients = [score(*noisy_patient(n), threshold=0.5, voxel_volume_mm3=1.0) for n in range(4)]
     assert len(table({"DeepLab V3": patients, "ILD": patients}).splitlines()) == 4, "none where none is tested"
     others = [replace(one, dice=one.dice / (2 + n)) for n, one in enumerate(patients)]
     lines = table({"DeepLab V3": others, "ILD": patients, "plain": patients}, tested="ILD").splitlines()
