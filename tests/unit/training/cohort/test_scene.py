@@ -1,0 +1,69 @@
+"""A scene in a contrast: what a lesion is made of, part by part."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dicom_node.contract.slots import SequenceSlot
+from training.cohort.fields import Float32
+from training.cohort.lesions import Lesion
+from training.cohort.patient import Patient
+from training.cohort.protocol import Site
+from training.cohort.scene import paint
+from training.cohort.signal import signal
+from training.cohort.tissues import DENSE_T2, WET_T2, Tissue, with_gadolinium
+
+BOX = (slice(90, 101), slice(120, 132), slice(120, 132))
+GD_MM = 0.25
+
+
+def lesion(wet: Float32 | None) -> Lesion:
+    """A solid box that enhances alike throughout."""
+    ones = np.ones([part.stop - part.start for part in BOX], dtype=np.float32)
+    return Lesion(
+        kind="solid",
+        box=BOX,
+        body=ones,
+        core=0 * ones,
+        oedema=0 * ones,
+        gd_mm=GD_MM * ones,
+        solid_tissue=Tissue.METASTASIS,
+        core_tissue=Tissue.NECROSIS,
+        t1_factor=1.0,
+        centre_zyx=(95.0, 126.0, 126.0),
+        wet=wet,
+    )
+
+
+def painted(patient: Patient, slot: SequenceSlot, wet: Float32 | None) -> Float32:
+    series = next(one for one in patient.protocol.series if one.slot is slot)
+    scene = replace(patient.scene, lesions=(lesion(wet),))
+    return paint(scene, replace(series, after_gd=slot is SequenceSlot.POST_CUBE), np.random.default_rng(0))[BOX]
+
+
+def test_parts_of_a_lesion_that_enhance_alike_differ_on_flair(bare_patient: Callable[..., Patient]) -> None:
+    """Dense with cells or wet, by the signal of either and in between; after contrast T1 hardly tells them apart."""
+    patient = bare_patient(Site.A, "GE MEDICAL SYSTEMS")
+    share = np.broadcast_to(np.linspace(0, 1, 11, dtype=np.float32)[:, None, None], (11, 12, 12))
+    flair, post = (painted(patient, slot, share)[:, 0, 0] for slot in (SequenceSlot.FLAIR, SequenceSlot.POST_CUBE))
+    assert flair[-1] / flair[0] > 1.4
+    assert 0.8 < post[-1] / post[0] < 1.25
+    table = patient.scene.table
+    for slot, found in ((SequenceSlot.FLAIR, flair), (SequenceSlot.POST_CUBE, post)):
+        series = next(one for one in patient.protocol.series if one.slot is slot)
+        t1, t2, pd = (values[[Tissue.METASTASIS, Tissue.METASTASIS]] for values in (table.t1_ms, table.t2_ms, table.pd))
+        t2 = t2 * [DENSE_T2, WET_T2]
+        gd = np.full(2, GD_MM * (slot is SequenceSlot.POST_CUBE))
+        white = float(signal(series.pulse, *table.relaxed(slot is SequenceSlot.POST_CUBE))[Tissue.WHITE])
+        ends = signal(series.pulse, *with_gadolinium(t1, t2, gd, table.field_t), pd) / white
+        assert found == pytest.approx(np.linspace(*ends, 11), rel=0.01)
+
+
+def test_a_lesion_of_sites_a_and_b_is_the_tissue_of_the_table(bare_patient: Callable[..., Patient]) -> None:
+    patient = bare_patient(Site.A, "GE MEDICAL SYSTEMS")
+    flair = painted(patient, SequenceSlot.FLAIR, None)
+    series = next(one for one in patient.protocol.series if one.slot is SequenceSlot.FLAIR)
+    table = signal(series.pulse, *patient.scene.table.relaxed(False))
+    assert flair == pytest.approx(np.full(flair.shape, table[Tissue.METASTASIS] / table[Tissue.WHITE]), rel=1e-5)
