@@ -113,4 +113,6 @@ def table(curves: dict[str, list[OperatingPoint]]) -> str:
 def _cell(point: OperatingPoint | None) -> str:
     if point is None:
         return "none"
-    return f"{point.found}/{point.lesions}, Dice {point.dice:.3f} (from {point.threshold:.3g}: {point.false:.1f})"
+    near_one = f"1 - {1 - point.threshold:.1g}"
+    least = near_one if point.threshold > 0.99 else f"{point.threshold:.3g}"
+    return f"{point.found}/{point.lesions}, Dice {point.dice:.3f} (from {least}: {point.false:.1f})"

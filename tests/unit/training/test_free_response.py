@@ -63,12 +63,13 @@ def test_networks_are_read_where_false_objects_have_become_few_for_good() -> Non
         0.5: 0.9,
         0.1: None,
     }
-    lines = fr.table({"ILD": points, "sure": [point(0.9, 10, 7.0)]}).splitlines()
+    lines = fr.table({"ILD": points, "sure": [point(1 - 2e-5, 10, 0.7)]}).splitlines()
     assert lines[2] == (
         "| ILD | 5/10, Dice 0.500 (from 0.9: 0.2) | 7/10, Dice 0.500 (from 0.7: 0.8) "
         "| 9/10, Dice 0.500 (from 0.3: 0.9) | 10/10, Dice 0.500 (from 0.1: 3.0) |"
     )
-    assert lines[3] == "| sure | none | none | none | none |"
+    sure = "10/10, Dice 0.500 (from 1 - 2e-05: 0.7)"
+    assert lines[3] == f"| sure | none | {sure} | {sure} | {sure} |"
 
 
 def test_thresholds_are_told_apart_by_the_numbers_of_a_network() -> None:
