@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from training.scores import CONNECTIVITY, OBJECT_LIMIT_MM3, Float32, Mask, untouched_volumes
+from training.statistics import spread
 
 THRESHOLDS: Final[NDArray[np.float64]] = expit(np.arange(-7.0, 16.0))
 """From .001 up, a logit apart; float32 tells no more apart nearer to 1."""
@@ -74,16 +75,11 @@ def curve(patients: Sequence[FreeResponse]) -> list[OperatingPoint]:
         return []
     found = np.sum([one.found for one in patients], axis=0)
     false = np.mean([one.false for one in patients], axis=0)
-    dice = np.array([one.dice for one in patients])
-    defined = np.isfinite(dice)
-    counts = defined.sum(axis=0)
-    means = np.divide(
-        np.where(defined, dice, 0).sum(axis=0), counts, where=counts > 0, out=np.full(len(counts), np.nan)
-    )
+    dice = [spread(list(values)).mean for values in zip(*(one.dice for one in patients), strict=True)]
     lesions = sum(one.lesions for one in patients)
     return [
-        OperatingPoint(threshold=float(t), found=int(f), lesions=lesions, false=float(wrong), dice=float(mean))
-        for t, f, wrong, mean in zip(THRESHOLDS, found, false, means, strict=True)
+        OperatingPoint(threshold=float(t), found=int(f), lesions=lesions, false=float(wrong), dice=mean)
+        for t, f, wrong, mean in zip(THRESHOLDS, found, false, dice, strict=True)
     ]
 
 

@@ -1,7 +1,5 @@
 """The free-response curve agrees with independent implementations at each threshold, and networks are read off it."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -47,7 +45,7 @@ def test_a_patient_without_a_lesion_counts_for_false_objects_only() -> None:
     for alone, both in zip(fr.curve([sick]), fr.curve([sick, well]), strict=True):
         assert (both.found, both.lesions) == (alone.found, alone.lesions)
         assert both.false == alone.false / 2
-        assert both.dice == alone.dice
+        assert both.dice == pytest.approx(alone.dice, nan_ok=True)
     assert all(np.isnan(one.dice) and one.lesions == 0 for one in fr.curve([well]))
     assert fr.curve([]) == []
 
@@ -76,4 +74,3 @@ def test_thresholds_are_told_apart_by_the_numbers_of_a_network() -> None:
     assert fr.THRESHOLDS[0] == pytest.approx(9.11e-4, rel=1e-3)
     assert len(set(fr.THRESHOLDS.astype(np.float32).tolist())) == len(fr.THRESHOLDS)
     assert fr.THRESHOLDS.astype(np.float32)[-1] < 1
-    assert json.dumps(fr.THRESHOLDS.tolist())
