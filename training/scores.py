@@ -32,7 +32,7 @@ HIGHEST_AMONG_EQUALS = 0.9
 lies t - 1/2 voxels further in: at .9 already .4 voxels, a good part of a lesion of 3 mm."""
 DICE_GIVEN_UP = 0.01
 """Differences of the mean Dice over a few patients below this say nothing."""
-TELLS_SOMETHING = 0.1
+TELLS_SOMETHING = 0.2
 """Mean Dice below which a subset of sequences does not show lesions: what it calls is chance."""
 SIZE_CLASSES_MM = ((0.0, 3.0), (3.0, 6.0), (6.0, 10.0), (10.0, float("inf")))
 """Classes of equivalent-sphere diameter for the sensitivity by lesion size."""
