@@ -179,6 +179,18 @@ def test_a_subset_that_shows_nothing_takes_the_common_threshold_and_not_its_own_
     assert found["blind"] > 0.8
 
 
+def test_what_finds_a_tenth_among_many_false_objects_takes_the_common_threshold_too() -> None:
+    """Pre-Gd T1 alone of other weights: Dice .16 at its best, where eight of nine voxels that it calls are false."""
+    truth = np.zeros((10, 50, 50), dtype=bool)
+    truth[5, 20:30, 20:30] = True
+    seeing = np.where(truth, 0.95, 0.05).astype(np.float32)
+    faint = np.zeros(truth.shape, dtype=np.float32)
+    faint[5, 20:23, 20:30] = faint[0, :5] = 0.01
+    rocs = {name: [roc(found, truth, np.ones_like(truth))] for name, found in (("seeing", seeing), ("faint", faint))}
+    assert dice_threshold(rocs["faint"]) <= 0.01
+    assert pooled_thresholds(rocs)["faint"] > 0.8
+
+
 def test_one_lesion_of_one_patient_does_not_move_the_threshold_by_one_standard_error() -> None:
     """Ten patients with other false objects each, of whom one has a lesion that is gone from .4 on."""
     truth = np.zeros((1, 40, 40), dtype=bool)
