@@ -35,13 +35,14 @@ def augment(
     """
     stripped = _chosen((len(brain),), law.strip, generator).tolist()
     airless = _chosen((len(brain),), law.mask_air, generator).tolist()
+    cut = {at: _beyond(brain[at], law.strip_margin_px, generator) for at, chosen in enumerate(stripped) if chosen}
     grid = _grid(target, law, size, generator)
     shift = _shift(owner, len(target), law, target.shape[-1], generator)
     changed = torch.empty(len(series), series.shape[1], size, size)
     for row, sample in enumerate(owner.tolist()):  # one by one: a series fits the processor's cache, a batch does not
         one = series[row]
         if stripped[sample]:
-            one.masked_fill_(brain[sample] == 0, 0.0)
+            one.masked_fill_(cut[sample], 0.0)
         if airless[sample]:
             one.masked_fill_(one < AIR, 0.0)
         one = functional.grid_sample(one[None], grid[sample][None] + shift[row], align_corners=False)[0]
@@ -66,6 +67,17 @@ def _chosen(shape: tuple[int, ...], probability: float, generator: torch.Generat
 
 def _happens(probability: float, generator: torch.Generator) -> bool:
     return bool(_chosen((), probability, generator))
+
+
+def _beyond(brain: Tensor, margin_px: float, generator: torch.Generator) -> Tensor:
+    """Where stripping cuts (5, R, R): beyond the brain and a ragged margin around it; nowhere where it is unknown."""
+    reach = math.ceil(margin_px)
+    if not reach or bool((brain < 0).any()):
+        return brain == 0
+    near = functional.avg_pool2d(brain, 2 * reach + 1, 1, reach, count_include_pad=False)
+    knots = torch.randn(1, 1, 12, 12, generator=generator) * 0.1
+    ragged = functional.interpolate(knots, size=brain.shape[-2:], mode="bilinear", align_corners=True)[0]
+    return (brain == 0) & (near <= (ragged + _number(0.0, 0.6, generator)).clamp(min=0.0))
 
 
 def _grid(target: Tensor, law: Augmentation, size: int, generator: torch.Generator) -> Tensor:

@@ -58,6 +58,9 @@ class Augmentation:
     """Probability that post-Gd gradient echo and spin echo stand in each other's slot, where both are there."""
     strip: float = 0.4
     """Probability that only the brain is left, where the case holds a brain mask."""
+    strip_margin_px: float = 4.0
+    """How far beyond the brain at most what is left then reaches: fluid, vessels, dura, as stripping tools leave them.
+    0: the brain itself, to the voxel."""
     mask_air: float = 0.3
     """Probability that air is set to zero."""
 

@@ -92,7 +92,7 @@ def build_scene(
         ),
         vessels=draw_vessels(tissue, grid, rng, wide=wide),
         dura=dura,
-        dura_share=_dura_share(len(dura), rng),
+        dura_share=wide_dura_share(dura, grid, rng) if wide else _dura_share(len(dura), rng),
         sinus=sinus,
         sinus_share=sinus_share,
         texture_strength=float(rng.uniform(0.02, 0.08)),
@@ -119,6 +119,14 @@ def _texture(grid: Grid, rng: np.random.Generator) -> Float32:
 
 def _dura_share(count: int, rng: np.random.Generator) -> Float32:
     return (rng.uniform(0.1, 0.6) * rng.uniform(0.6, 1.0, count)).astype(np.float32)
+
+
+def wide_dura_share(dura: NDArray[np.int64], grid: Grid, rng: np.random.Generator) -> Float32:
+    """From none to a bright line, in patches: dura and the small vessels on it."""
+    patches = smooth_field(rng, grid.shape_zyx, grid.spacing_mm_xyz[::-1], float(rng.uniform(3, 15))).ravel()[dura]
+    share = rng.uniform(0.05, 0.8) + np.float32(rng.uniform(0, 0.5)) * patches
+    out: Float32 = (np.clip(share, 0, 1) * rng.uniform(0.6, 1.0, len(dura))).astype(np.float32)
+    return out
 
 
 def _soft_tissue(tissue: UInt8, grid: Grid, rng: np.random.Generator) -> None:
@@ -170,13 +178,14 @@ def _shell(tissue: UInt8) -> NDArray[np.bool_]:
 
 
 def brain_mask(scene: Scene, rng: np.random.Generator) -> Float32:
-    """What a skull-stripping tool leaves, as 0 or 1: the brain, with more or less of the fluid around it."""
+    """What a skull-stripping tool leaves, as 0 or 1: the brain, with more or less of the fluid and dura around it."""
     small = scene.tissue[::2, ::2, ::2]
     cavity = ndimage.gaussian_filter(np.isin(small, INTRACRANIAL).astype(np.float32), 1.5)
     brain = ndimage.gaussian_filter(np.isin(small, BRAIN).astype(np.float32), 2.0)
-    soft = np.minimum(cavity, brain + np.float32(rng.uniform(0.15, 0.5)))
+    soft = np.minimum(cavity + np.float32(rng.uniform(0, 0.2)), brain + np.float32(rng.uniform(0.15, 0.55)))
     full = upsample(soft, scene.grid.shape_zyx, 2)
-    full += np.float32(0.05) * smooth_field(rng, scene.grid.shape_zyx, scene.grid.spacing_mm_xyz[::-1], 12.0)
+    ragged = rng.uniform(0.03, 0.1), rng.uniform(4, 12)
+    full += np.float32(ragged[0]) * smooth_field(rng, scene.grid.shape_zyx, scene.grid.spacing_mm_xyz[::-1], ragged[1])
     out: Float32 = (full > rng.uniform(0.5, 0.62)).astype(np.float32)
     return out
 

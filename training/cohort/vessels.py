@@ -2,7 +2,9 @@
 
 Called by scene.py. Tubes are walks of many points at once through tissue that suits them (veins along sulci, medullary
 veins through white matter, arteries in the cisterns, choroid plexus in the ventricles); each has a radius, a share of
-the blood's gadolinium, and a flow that the spin echo sequences void. Sinuses are tissues of the anatomy already.
+the blood's gadolinium, and a flow that the spin echo sequences void. Sinuses are tissues of the anatomy already. The
+randomised site has many more under the skull, short ones among them: where a brain is cut out for a set as BraTS, they
+are left as bright points of its surface.
 """
 
 from dataclasses import dataclass
@@ -10,9 +12,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from training.cohort.fields import Float32
-from training.cohort.tissues import Tissue
+from training.cohort.tissues import INTRACRANIAL, Tissue
 from worker.volume.geometry import Grid
 
 UInt8 = NDArray[np.uint8]
@@ -48,6 +51,8 @@ class _Kind:
     flow: tuple[float, float]
     turn: float
     """How far the direction wanders each step."""
+    superficial: bool = False
+    """Whether it begins next to the skull."""
 
 
 _CORTEX: Final = (
@@ -86,6 +91,12 @@ _KINDS: Final = (
     _Kind(count=(5, 20), length_mm=(10, 40), radius_mm=(0.3, 0.9), start=(Tissue.CEREBELLAR_GREY,),
           liking=_CORTEX, tissue=Tissue.BLOOD, flow=(0.1, 0.9), turn=0.3),
 )  # fmt: skip
+_WIDE_KINDS: Final = (
+    *_KINDS,
+    # veins of the brain's surface on their way to the dura
+    _Kind(count=(0, 160), length_mm=(3, 45), radius_mm=(0.4, 1.7), start=(Tissue.CSF, Tissue.GREY),
+          liking=_CORTEX, tissue=Tissue.BLOOD, flow=(0.1, 1.0), turn=0.35, superficial=True),
+)  # fmt: skip
 
 
 def draw_vessels(tissue: UInt8, grid: Grid, rng: np.random.Generator, *, wide: bool = False) -> Vessels:
@@ -94,9 +105,10 @@ def draw_vessels(tissue: UInt8, grid: Grid, rng: np.random.Generator, *, wide: b
     coarse = tissue[::2, ::2, ::2]
     richness = float(np.exp(rng.normal(0.3, 0.55) if wide else rng.normal(0, 0.35)))
     points, radii, gd, flow, tissues = [], [], [], [], []
-    for kind in _KINDS:
+    for kind in _WIDE_KINDS if wide else _KINDS:
         count = max(1, int(rng.integers(*kind.count, endpoint=True) * richness))
-        starts = np.flatnonzero(np.isin(coarse, kind.start).ravel())
+        suits = np.isin(coarse, kind.start)
+        starts = np.flatnonzero(suits & superficial(coarse) if kind.superficial else suits)
         if not len(starts):
             continue
         chosen = rng.choice(starts, count)
@@ -116,6 +128,12 @@ def draw_vessels(tissue: UInt8, grid: Grid, rng: np.random.Generator, *, wide: b
         tissues.append(np.full(int(alive.sum()), kind.tissue, dtype=np.uint8))
     joined = [np.concatenate(part) for part in (points, radii, gd, flow, tissues)]
     return _stamp(joined[0], joined[1], joined[2], joined[3], joined[4], tissue.shape, spacing)
+
+
+def superficial(coarse: UInt8) -> NDArray[np.bool_]:
+    """What lies within some 4 mm of the skull's inner side, or outside; `coarse` has every second voxel of a scene."""
+    surface: NDArray[np.bool_] = ~ndimage.binary_erosion(np.isin(coarse, INTRACRANIAL), iterations=2)
+    return surface
 
 
 def _walk(

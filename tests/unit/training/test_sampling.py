@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from support.patients import write_patient
 
 from model.channels import SEQUENCES, SLICES
@@ -223,6 +224,37 @@ def test_each_series_is_changed_by_itself_and_empty_stays_empty():
     assert bool((changed[..., 33:] > 0).all())
     first, second = (float(one[..., 33:].mean()) for one in changed)
     assert abs(first - second) > 0.1
+
+
+def stripped(brain: torch.Tensor, margin_px: float, seed: int) -> np.ndarray:
+    """(5, 96, 96) bool: what is left of a sample that is bright throughout."""
+    law = replace(STILL, strip=1, strip_margin_px=margin_px)
+    target = torch.zeros(1, 1, 96, 96)
+    series = torch.ones(1, *brain.shape)
+    left, _ = augment(series, torch.tensor([0]), target, brain[None], law, 96, torch.Generator().manual_seed(seed))
+    return left[0].numpy() > 0.5
+
+
+def test_stripping_leaves_the_brain_and_a_margin_that_differs():
+    """As tools do: never less than the brain, at most the margin more, now tight and now wide, and ragged."""
+    brain = torch.zeros(SLICES, 96, 96)
+    brain[:, 30:66, 24:72] = 1
+    inside = brain.numpy() > 0
+    assert np.array_equal(stripped(brain, 0, 1), inside)
+    away = np.stack([ndimage.distance_transform_cdt(~one, "chessboard") for one in inside])
+    reached, ragged = [], 0
+    for seed in range(40):
+        left = stripped(brain, 4, seed)
+        assert left[inside].all()
+        assert not left[away > 4].any()
+        reached.append(away[left].max())
+        ragged += len({int(row.sum()) for row in left[0, 34:62]}) > 1
+    assert {0, 2, 4} <= set(reached)
+    assert ragged > 10
+
+
+def test_stripping_leaves_a_patient_whose_brain_is_not_known():
+    assert stripped(torch.full((SLICES, 96, 96), -1.0), 4, 1).all()
 
 
 def test_the_comparator_reads_three_sequences(patients):

@@ -5,15 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dicom_node.contract.slots import SequenceSlot
 from training.cohort.fields import Float32
 from training.cohort.lesions import Lesion
 from training.cohort.patient import Patient
 from training.cohort.protocol import Site
-from training.cohort.scene import paint
+from training.cohort.scene import paint, scene_grid, wide_dura_share
 from training.cohort.signal import signal
 from training.cohort.tissues import DENSE_T2, WET_T2, Tissue, with_gadolinium
+from training.cohort.vessels import draw_vessels, superficial
+from worker.volume.geometry import Grid
 
 BOX = (slice(90, 101), slice(120, 132), slice(120, 132))
 GD_MM = 0.25
@@ -67,3 +70,43 @@ def test_a_lesion_of_sites_a_and_b_is_the_tissue_of_the_table(bare_patient: Call
     series = next(one for one in patient.protocol.series if one.slot is SequenceSlot.FLAIR)
     table = signal(series.pulse, *patient.scene.table.relaxed(False))
     assert flair == pytest.approx(np.full(flair.shape, table[Tissue.METASTASIS] / table[Tissue.WHITE]), rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def ball() -> tuple[Grid, NDArray[np.uint8], Float32]:
+    """A head as a ball: white matter in grey matter, 5 mm of fluid, bone; and how far from the bone each voxel is."""
+    grid = scene_grid()
+    z, y, x = ((np.arange(n) - n / 2) * mm for n, mm in zip(grid.shape_zyx, grid.spacing_mm_xyz[::-1], strict=True))
+    radius = np.sqrt(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2)
+    tissue = np.full(grid.shape_zyx, Tissue.AIR, dtype=np.uint8)
+    for least, kind in ((80, Tissue.BONE), (72, Tissue.CSF), (67, Tissue.GREY), (60, Tissue.WHITE)):
+        tissue[radius < least] = kind
+    return grid, tissue, (72 - radius).astype(np.float32)
+
+
+def test_the_randomised_site_has_more_vessels_under_the_skull(ball: tuple[Grid, NDArray[np.uint8], Float32]) -> None:
+    """Many short bright ones where stripping cuts; the sites of the paper keep what they have."""
+    grid, tissue, depth = ball
+
+    def outer(wide: bool, seed: int) -> int:
+        vessels = draw_vessels(tissue, grid, np.random.default_rng(seed), wide=wide)
+        near: NDArray[np.bool_] = depth.ravel()[vessels.index[vessels.tissue == Tissue.BLOOD]] < 5
+        return int(near.sum())
+
+    wide, narrow = ([outer(kind, seed) for seed in range(8)] for kind in (True, False))
+    assert np.mean(wide) > 1.8 * np.mean(narrow)
+    starts = tissue[::2, ::2, ::2]
+    shallow = superficial(starts) & (starts == Tissue.CSF)
+    assert 0 < depth[::2, ::2, ::2][shallow].max() < 6
+
+
+def test_the_dura_of_the_randomised_site_runs_from_none_to_a_bright_line_in_patches() -> None:
+    grid = scene_grid()
+    dura = np.arange(100 * 256 * 256, 101 * 256 * 256)
+    drawn = [wide_dura_share(dura, grid, np.random.default_rng(seed)) for seed in range(30)]
+    means = [float(share.mean()) for share in drawn]
+    assert min(means) < 0.15
+    assert max(means) > 0.5
+    assert all(share.min() >= 0 and share.max() <= 1 for share in drawn)
+    patchy = [share for share in drawn if share.min() < 0.05 and share.max() > 0.6]
+    assert len(patchy) > 10
