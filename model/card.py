@@ -44,6 +44,8 @@ class Card:
     """What stands in for slices beyond the volume, in training and serving."""
     mirror: bool = False
     """Serve the mean probability of the stack and its left-right mirror image."""
+    mirror_objects: bool = False
+    """The mean with the mirror image, about what was called only (worker/inference/mirrored_objects)."""
     half_scale: bool = False
     """Complete large objects by a second look at half the resolution (worker/inference/half_scale)."""
     normalisation: Normalisation = field(default_factory=Normalisation)
@@ -65,7 +67,7 @@ class Card:
         for name in ("name", "version", "architecture", "weights_sha256", "threshold_rule"):
             if not isinstance(getattr(self, name), str):
                 raise CardError(f"{name}: a text is needed")
-        for name in ("mirror", "half_scale"):
+        for name in ("mirror", "mirror_objects", "half_scale"):
             if not isinstance(getattr(self, name), bool):
                 raise CardError(f"{name}: true or false is needed")
         if not isinstance(self.configuration, Mapping):

@@ -77,7 +77,7 @@ def run(given: argparse.Namespace) -> None:
     test = [open_held_out(folder, source.parent, "test") for folder in given.test]
     checkpoint = load(source)
     served = checkpoint.card
-    asked = {"mirror": given.mirror, "half_scale": given.half_scale}
+    asked = {name: getattr(given, name) for name in ("mirror", "mirror_objects", "half_scale")}
     served = replace(served, **{name: value for name, value in asked.items() if value is not None})
     predictor = Predictor.of(checkpoint.network, served)
     sentences = who_trained(source.parent) or checkpoint.card.data
@@ -214,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", required=True)
     looks = {
         "--mirror": "serve the mean with the mirror image: twice the time",
+        "--mirror-objects": "serve the mean with the mirror image about what is called: hardly longer",
         "--half-scale": "complete large lesions by a second look at half the resolution",
     }
     for name, said in looks.items():

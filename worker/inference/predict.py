@@ -23,6 +23,7 @@ from worker.errors import InputRefused, WeightsError, WorkerError
 from worker.inference.device import choose_device
 from worker.inference.engine import CPU_BATCH, CUDA_BATCH, make_engine
 from worker.inference.half_scale import completed, halved
+from worker.inference.mirrored_objects import WINDOW_PX, Tile, asked_again
 from worker.inference.windows import filled_slices, window
 
 Float32 = NDArray[np.float32]
@@ -65,7 +66,11 @@ class Predictor:
         self._channels = [SEQUENCES.index(name) for name in self.card.sequences]
         chosen = choose_device(device)
         self._batch = CUDA_BATCH if chosen.type == "cuda" else CPU_BATCH
-        sizes = (SIZE_PX, SIZE_PX // 2) if self.card.half_scale else (SIZE_PX,)
+        sizes = {SIZE_PX}
+        if self.card.half_scale:
+            sizes.add(SIZE_PX // 2)
+        if self.card.mirror_objects:
+            sizes.add(WINDOW_PX)
         self._engines = {
             size: make_engine(
                 checkpoint.network,
@@ -73,7 +78,7 @@ class Predictor:
                 shape=(self._batch, SLICES * len(self._channels), size, size),
                 threads=threads,
             )
-            for size in sizes
+            for size in sorted(sizes)
         }
 
     def identity(self, present: tuple[bool, ...]) -> ModelIdentity:
@@ -112,6 +117,8 @@ class Predictor:
         self._require_measured(stack, present)
         encoded = self._encode(stack, present)
         probability = self._look(encoded)
+        if self.card.mirror_objects and not self.card.mirror:
+            self._ask_again(encoded, probability)
         if self.card.half_scale:
             wanted = filled_slices(encoded)
             probability[wanted] = completed(probability, self._look(halved(encoded)))[wanted]
@@ -147,9 +154,25 @@ class Predictor:
         for start in range(0, len(wanted), self._batch):
             chosen = wanted[start : start + self._batch]
             probability[chosen] = self._run(encoded, chosen)
-        if not np.isfinite(probability).all():
-            raise WorkerError("the network gave values that are no probabilities: its weights cannot be used")
+        _require_probabilities(probability)
         return probability
+
+    def _ask_again(self, encoded: Float32, probability: Float32) -> None:
+        """Put the mean with the mirror image about what was called; raises `WorkerError` where it is no probability."""
+        asked = asked_again(probability)
+        for start in range(0, len(asked), self._batch):
+            chosen = asked[start : start + self._batch]
+            for (z, tile), mirrored in zip(chosen, self._run_mirrored(encoded, chosen), strict=False):
+                probability[z][tile.part] = (probability[z][tile.part] + mirrored[tile.within]) / np.float32(2)
+        _require_probabilities(probability)
+
+    def _run_mirrored(self, encoded: Float32, asked: list[tuple[int, Tile]]) -> Float32:
+        """The answers (batch, Y, X) to mirrored windows, turned back."""
+        inputs = np.zeros((self._batch, encoded.shape[0] * SLICES, WINDOW_PX, WINDOW_PX), dtype=np.float32)
+        for row, (z, tile) in enumerate(asked):
+            inputs[row] = window(encoded[:, :, *tile.window], z, self.card.edge_rule)[..., ::-1]
+        answer: Float32 = self._engines[WINDOW_PX](inputs)[:, 0, :, ::-1]
+        return answer
 
     def _run(self, encoded: Float32, slices: list[int]) -> Float32:
         inputs = np.zeros((self._batch, encoded.shape[0] * SLICES, *encoded.shape[2:]), dtype=np.float32)
@@ -162,3 +185,8 @@ class Predictor:
             answer = (answer + mirrored[..., ::-1]) / np.float32(2)
         result: Float32 = answer[: len(slices), 0]
         return result
+
+
+def _require_probabilities(values: Float32) -> None:
+    if not np.isfinite(values).all():
+        raise WorkerError("the network gave values that are no probabilities: its weights cannot be used")

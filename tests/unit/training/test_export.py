@@ -40,15 +40,15 @@ def test_looks_are_asked_for_kept_and_taken_back(tmp_path):
     """An export of an export keeps what its card asks for, unless it is told otherwise."""
     random_weights(tmp_path / "0")
     write_patient(tmp_path / "val", 1, slices=4, absent=(0, 1, 2))
-    told = [["--half-scale"], ["--mirror"], ["--no-half-scale"]]
+    told = [["--half-scale"], ["--mirror", "--mirror-objects"], ["--no-half-scale"]]
     looks = []
     for number, options in enumerate(told):
         given = ["--validation", str(tmp_path / "val"), "--version", "1", "--out", str(tmp_path / str(number + 1))]
         assert main([str(tmp_path / str(number)), *given, *options]) == 0
         card = load(tmp_path / str(number + 1)).card
-        looks.append((card.half_scale, card.mirror))
+        looks.append((card.half_scale, card.mirror, card.mirror_objects))
         assert (HALF_SCALE in (tmp_path / str(number + 1) / "README.md").read_text()) is card.half_scale
-    assert looks == [(True, False), (True, True), (False, True)]
+    assert looks == [(True, False, False), (True, True, True), (False, True, True)]
 
 
 def test_without_a_sentence_on_the_data_the_card_says_what_the_run_knows(trained):
@@ -296,6 +296,7 @@ def test_no_weights_is_one_plain_line(tmp_path, capsys):
     ("name", "words"),
     [
         ("mirror", "mean over the stack and its left-right mirror image"),
+        ("mirror_objects", "About what it gives .5 and more, the mean with the answer to the mirror image counts"),
         ("half_scale", "completes objects from 1.4 ml"),
     ],
 )

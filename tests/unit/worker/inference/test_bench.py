@@ -10,7 +10,7 @@ from support.patients import write_patient
 from support.weights import random_weights
 
 from model.channels import SEQUENCES
-from model.checkpoint import load
+from model.checkpoint import load, save
 from model.input_dropout import SubsetLaw
 from worker.inference.predict import Predictor
 
@@ -31,12 +31,18 @@ def test_inputs_are_the_served_ones_of_all_sequences_and_of_one(tmp_path, fields
     assert compare("random", network, torch.device("cpu"), inputs[:1], given, 1.0) < LARGEST
 
 
-@pytest.mark.parametrize("half_scale", [False, True])
-def test_the_whole_served_answer_is_held_to_eager_torch_at_all_its_looks(tmp_path, half_scale):
-    random_weights(tmp_path / "weights", half_scale=half_scale)
+@pytest.mark.parametrize("looks", [{}, {"half_scale": True}, {"mirror_objects": True}], ids=str)
+def test_the_whole_served_answer_is_held_to_eager_torch_at_all_its_looks(tmp_path, looks):
+    card = random_weights(tmp_path / "weights", **looks)
+    network = load(tmp_path / "weights").network
+    with torch.no_grad():
+        list(network.parameters())[-1] += 4 * looks.get(
+            "mirror_objects", False
+        )  # of the last layer: else nothing is called
+        save(tmp_path / "weights", network, card)
     predictor = Predictor(tmp_path / "weights", device="cpu", threads=1)
     stack = np.load(write_patient(tmp_path, 1, slices=6) / "stack.npy").astype(np.float32)
-    answer, network = study(stack, predictor), load(tmp_path / "weights").network
+    answer = study(stack, predictor)
     calls = []
 
     def plain(batch: np.ndarray) -> np.ndarray:
@@ -44,7 +50,7 @@ def test_the_whole_served_answer_is_held_to_eager_torch_at_all_its_looks(tmp_pat
         return eager(network, torch.device("cpu"))(batch)
 
     assert whole(answer, stack, predictor, plain) < LARGEST
-    assert set(calls) == ({256, 128} if half_scale else {256})
+    assert set(calls) == ({256, 128} if looks else {256})
     assert whole(answer, stack, predictor, lambda batch: plain(batch) + np.float32(0.01)) == pytest.approx(
         0.01, abs=1e-3
     )
