@@ -69,12 +69,11 @@ def _happens(probability: float, generator: torch.Generator) -> bool:
     return bool(_chosen((), probability, generator))
 
 
-def _beyond(brain: Tensor, margin_px: float, generator: torch.Generator) -> Tensor:
+def _beyond(brain: Tensor, margin_px: int, generator: torch.Generator) -> Tensor:
     """Where stripping cuts (5, R, R): beyond the brain and a ragged margin around it; nowhere where it is unknown."""
-    reach = math.ceil(margin_px)
-    if not reach or bool((brain < 0).any()):
+    if not margin_px or bool((brain < 0).any()):
         return brain == 0
-    near = functional.avg_pool2d(brain, 2 * reach + 1, 1, reach, count_include_pad=False)
+    near = functional.avg_pool2d(brain, 2 * margin_px + 1, 1, margin_px, count_include_pad=False)
     knots = torch.randn(1, 1, 12, 12, generator=generator) * 0.1
     ragged = functional.interpolate(knots, size=brain.shape[-2:], mode="bilinear", align_corners=True)[0]
     return (brain == 0) & (near <= (ragged + _number(0.0, 0.6, generator)).clamp(min=0.0))

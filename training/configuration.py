@@ -58,15 +58,15 @@ class Augmentation:
     """Probability that post-Gd gradient echo and spin echo stand in each other's slot, where both are there."""
     strip: float = 0.4
     """Probability that only the brain is left, where the case holds a brain mask."""
-    strip_margin_px: float = 4.0
-    """How far beyond the brain at most what is left then reaches: fluid, vessels, dura, as stripping tools leave them.
-    0: the brain itself, to the voxel."""
+    strip_margin_px: int = 4
+    """How far, at most, what is left then reaches beyond the brain along rows and columns of a slice: fluid, vessels,
+    dura, as stripping tools leave them. 0: the brain itself, to the voxel."""
     mask_air: float = 0.3
     """Probability that air is set to zero."""
 
     def __post_init__(self) -> None:
         """Raises `TrainingError` naming a value that is no number from 0, or no pair of them in order."""
-        _check(self, {part.name: _pair() if isinstance(part.default, tuple) else _number() for part in fields(self)})
+        _check(self, {part.name: _of_kind(part.default) for part in fields(self)})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,6 +141,10 @@ def _pair() -> Rule:
         "two numbers above 0, the smaller first",
         lambda pair: len(pair) == 2 and all(number(value) for value in pair) and 0 < pair[0] <= pair[1],
     )
+
+
+def _of_kind(default: object) -> Rule:
+    return _pair() if isinstance(default, tuple) else _whole(0) if isinstance(default, int) else _number()
 
 
 def _kept(probabilities: tuple[Any, ...]) -> bool:

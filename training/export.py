@@ -28,6 +28,7 @@ from training.model_card import model_card
 from training.prepare import Patient, Source
 from training.scores import HIGHEST_AMONG_EQUALS, pooled_thresholds
 from worker.errors import WorkerError
+from worker.inference.mirrored_objects import LEAST_THRESHOLD
 from worker.inference.predict import Predictor
 
 KEPT_METRICS = {
@@ -92,6 +93,7 @@ def run(given: argparse.Namespace) -> None:
     pooled = given.rule == POOLED
     found = pooled_thresholds(rocs) if pooled else {name: RULES[given.rule](one) for name, one in rocs.items()}
     count = sum(len(one.names) for one in validation)
+    _check_mirrored(predictor.card, found)
     card = with_thresholds(card, found, f"{given.rule} on {count} validation patients{_ceiling(found) * pooled}")
     predictor.card = card
     if given.test:
@@ -123,6 +125,16 @@ def _check_out(out: Path, source: Path) -> None:
     run = source.parent if (source.parent / "configuration.json").exists() else source
     if out.resolve() in (source.resolve(), run.resolve()):
         raise TrainingError(f"--out {out} would overwrite what it is made of ({source}): give another folder")
+
+
+def _check_mirrored(card: Card, found: Mapping[str, float]) -> None:
+    """Raise where a threshold is too low for asking again only about what was called."""
+    low = min(found, key=lambda name: found[name])
+    if card.mirror_objects and not card.mirror and found[low] < LEAST_THRESHOLD:
+        raise TrainingError(
+            f"--mirror-objects is for thresholds from {LEAST_THRESHOLD:g} on, and {low} has {found[low]:.3f}: export "
+            "with --mirror or --no-mirror-objects"
+        )
 
 
 def _data(

@@ -178,15 +178,19 @@ def _shell(tissue: UInt8) -> NDArray[np.bool_]:
 
 
 def brain_mask(scene: Scene, rng: np.random.Generator) -> Float32:
-    """What a skull-stripping tool leaves, as 0 or 1: the brain, with more or less of the fluid and dura around it."""
+    """What a skull-stripping tool leaves, as 0 or 1: the brain with more or less of what is around it, in one piece."""
     small = scene.tissue[::2, ::2, ::2]
     cavity = ndimage.gaussian_filter(np.isin(small, INTRACRANIAL).astype(np.float32), 1.5)
     brain = ndimage.gaussian_filter(np.isin(small, BRAIN).astype(np.float32), 2.0)
     soft = np.minimum(cavity + np.float32(rng.uniform(0, 0.2)), brain + np.float32(rng.uniform(0.15, 0.55)))
     full = upsample(soft, scene.grid.shape_zyx, 2)
-    ragged = rng.uniform(0.03, 0.1), rng.uniform(4, 12)
-    full += np.float32(ragged[0]) * smooth_field(rng, scene.grid.shape_zyx, scene.grid.spacing_mm_xyz[::-1], ragged[1])
-    out: Float32 = (full > rng.uniform(0.5, 0.62)).astype(np.float32)
+    depth, scale_mm = rng.uniform(0.03, 0.1), rng.uniform(4, 12)
+    ragged = smooth_field(rng, scene.grid.shape_zyx, scene.grid.spacing_mm_xyz[::-1], scale_mm)
+    full += np.float32(depth) * np.clip(ragged, -2.5, 2.5)
+    parts, _ = ndimage.label(full > rng.uniform(0.5, 0.62))
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    out: Float32 = (parts == np.argmax(sizes)).astype(np.float32)
     return out
 
 

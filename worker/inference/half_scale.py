@@ -33,8 +33,12 @@ def halved(stack: Float32) -> Float32:
     return means
 
 
-def completed(first: Float32, second: Float32) -> Float32:
-    """The first look (Z, Y, X) with the large objects of the second (ceil(Z / 2), Y / 2, X / 2): the larger counts."""
+def completed(answer: Float32, second: Float32, first: Float32) -> Float32:
+    """The answer (Z, Y, X) with the large objects of the second look (ceil(Z / 2), Y / 2, X / 2): the larger counts.
+
+    `first` (Z, Y, X) is the look that has to have seen them: the answer itself, or what it was before a mean with the
+    mirror image, which leaves the border of a large object that one side sees at half its probability.
+    """
     labels, count = ndimage.label(second >= _OBJECT, _NEIGHBOURS)
     seen = halved((first >= _OBJECT).astype(np.float32)[None])[0]
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
@@ -43,4 +47,4 @@ def completed(first: Float32, second: Float32) -> Float32:
     kept[0] = False
     large = np.where(kept[labels], second, np.float32(0))
     doubled: Float32 = ndimage.zoom(large, 2, order=1, mode="nearest", grid_mode=True)
-    return np.maximum(first, doubled[: len(first)])
+    return np.maximum(answer, doubled[: len(answer)])

@@ -2,8 +2,9 @@
 
 At test time DeepLab V3 averages over mirror images (Chen et al. 2017, arXiv:1706.05587, section 4.1), which takes twice
 the time. At a threshold t a mean of two calls only what the first gives 2 t - 1: at .75 and above nothing is called of
-what the first gives less than .5, so that only windows about what it gives more are asked again: some tenths of the
-slices, a quarter of each. Called by worker/inference/predict. Knows arrays only.
+what the first gives less than .5, so that only windows about what it gives more are asked again, one or two quarters of
+a slice in which there is any. A window shows less around an object than the slice does, so that this is a mean with a
+crop as well, as training shows them. Called by worker/inference/predict. Knows arrays only.
 """
 
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ WINDOW_PX: Final = SIZE_PX // 2
 _STEP: Final = WINDOW_PX // 2
 CALLED: Final = 0.5
 """Probability from which a voxel is asked for again."""
+LEAST_THRESHOLD: Final = (1 + CALLED) / 2
+"""Below it, what the first answer gives less than `CALLED` could be called by the mean: whether it is asked for then
+depends on its neighbours."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -66,10 +66,11 @@ class Predictor:
         self._channels = [SEQUENCES.index(name) for name in self.card.sequences]
         chosen = choose_device(device)
         self._batch = CUDA_BATCH if chosen.type == "cuda" else CPU_BATCH
+        self._asks_again = self.card.mirror_objects and not self.card.mirror
         sizes = {SIZE_PX}
         if self.card.half_scale:
             sizes.add(SIZE_PX // 2)
-        if self.card.mirror_objects:
+        if self._asks_again:
             sizes.add(WINDOW_PX)
         self._engines = {
             size: make_engine(
@@ -116,13 +117,12 @@ class Predictor:
             raise WorkerError(f"the model reads (4, Z, {SIZE_PX}, {SIZE_PX}), got {stack.shape}")
         self._require_measured(stack, present)
         encoded = self._encode(stack, present)
-        probability = self._look(encoded)
-        if self.card.mirror_objects and not self.card.mirror:
-            self._ask_again(encoded, probability)
+        first = self._look(encoded)
+        answer = self._asked_again(encoded, first) if self._asks_again else first
         if self.card.half_scale:
             wanted = filled_slices(encoded)
-            probability[wanted] = completed(probability, self._look(halved(encoded)))[wanted]
-        return probability
+            answer[wanted] = completed(answer, self._look(halved(encoded)), first)[wanted]
+        return answer
 
     def _require_measured(self, stack: Float32, present: tuple[bool, ...]) -> None:
         for channel in self._channels:
@@ -157,14 +157,16 @@ class Predictor:
         _require_probabilities(probability)
         return probability
 
-    def _ask_again(self, encoded: Float32, probability: Float32) -> None:
-        """Put the mean with the mirror image about what was called; raises `WorkerError` where it is no probability."""
-        asked = asked_again(probability)
+    def _asked_again(self, encoded: Float32, first: Float32) -> Float32:
+        """The mean with the mirror image about what was called; raises `WorkerError` where it is no probability."""
+        answer = first.copy()
+        asked = asked_again(first)
         for start in range(0, len(asked), self._batch):
             chosen = asked[start : start + self._batch]
             for (z, tile), mirrored in zip(chosen, self._run_mirrored(encoded, chosen), strict=False):
-                probability[z][tile.part] = (probability[z][tile.part] + mirrored[tile.within]) / np.float32(2)
-        _require_probabilities(probability)
+                answer[z][tile.part] = (first[z][tile.part] + mirrored[tile.within]) / np.float32(2)
+        _require_probabilities(answer)
+        return answer
 
     def _run_mirrored(self, encoded: Float32, asked: list[tuple[int, Tile]]) -> Float32:
         """The answers (batch, Y, X) to mirrored windows, turned back."""

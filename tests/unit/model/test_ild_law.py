@@ -20,7 +20,7 @@ from training.sampling import Batch, Steps
 def still() -> Augmentation:
     """No augmentation at all."""
     kinds = {field.name: getattr(Augmentation(), field.name) for field in fields(Augmentation)}
-    return Augmentation(**{name: (1.0, 1.0) if isinstance(value, tuple) else 0.0 for name, value in kinds.items()})
+    return Augmentation(**{name: (1.0, 1.0) if isinstance(value, tuple) else 0 for name, value in kinds.items()})
 
 
 def batch(folder: Path, law: SubsetLaw) -> Batch:

@@ -51,6 +51,21 @@ def test_looks_are_asked_for_kept_and_taken_back(tmp_path):
     assert looks == [(True, False, False), (True, True, True), (False, True, True)]
 
 
+@pytest.mark.parametrize(("threshold", "code"), [(0.75, 0), (0.74, 2)])
+def test_asking_again_about_what_was_called_needs_high_thresholds(tmp_path, monkeypatch, capsys, threshold, code):
+    """Below .75 a mean calls what was not asked for again, or not, by its neighbours."""
+    random_weights(tmp_path / "run")
+    write_patient(tmp_path / "val", 1, slices=4, absent=(0, 1, 2))
+    monkeypatch.setattr(export, "pooled_thresholds", lambda rocs: dict.fromkeys(rocs, threshold))
+    given = ["--validation", str(tmp_path / "val"), "--version", "1", "--out", str(tmp_path / "out")]
+    assert main([str(tmp_path / "run"), *given, "--mirror-objects"]) == code
+    told = capsys.readouterr().err
+    assert ("--mirror-objects is for thresholds from 0.75 on, and FLAIR has 0.740" in told) is (code == 2)
+    assert (tmp_path / "out" / "card.json").exists() is (code == 0)
+    assert main([str(tmp_path / "run"), *given, "--mirror-objects", "--mirror"]) == 0
+    assert load(tmp_path / "out").card.mirror_objects
+
+
 def test_without_a_sentence_on_the_data_the_card_says_what_the_run_knows(trained):
     exported(trained, validation="patients", test="patients")
     card = load(trained / "out").card

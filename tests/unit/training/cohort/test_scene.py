@@ -6,15 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from dicom_node.contract.slots import SequenceSlot
 from training.cohort.fields import Float32
 from training.cohort.lesions import Lesion
 from training.cohort.patient import Patient
 from training.cohort.protocol import Site
-from training.cohort.scene import paint, scene_grid, wide_dura_share
+from training.cohort.scene import brain_mask, paint, scene_grid, wide_dura_share
 from training.cohort.signal import signal
-from training.cohort.tissues import DENSE_T2, WET_T2, Tissue, with_gadolinium
+from training.cohort.tissues import BRAIN, DENSE_T2, WET_T2, Tissue, with_gadolinium
 from training.cohort.vessels import draw_vessels, superficial
 from worker.volume.geometry import Grid
 
@@ -85,7 +86,7 @@ def ball() -> tuple[Grid, NDArray[np.uint8], Float32]:
 
 
 def test_the_randomised_site_has_more_vessels_under_the_skull(ball: tuple[Grid, NDArray[np.uint8], Float32]) -> None:
-    """Many short bright ones where stripping cuts; the sites of the paper keep what they have."""
+    """Many short bright ones where stripping cuts."""
     grid, tissue, depth = ball
 
     def outer(wide: bool, seed: int) -> int:
@@ -98,6 +99,22 @@ def test_the_randomised_site_has_more_vessels_under_the_skull(ball: tuple[Grid, 
     starts = tissue[::2, ::2, ::2]
     shallow = superficial(starts) & (starts == Tissue.CSF)
     assert 0 < depth[::2, ::2, ::2][shallow].max() < 6
+
+
+def test_stripping_leaves_the_brain_in_one_piece_and_a_margin_that_differs(
+    bare_patient: Callable[..., Patient], ball: tuple[Grid, NDArray[np.uint8], Float32]
+) -> None:
+    """Most of the brain, now without its fluid and now with some of the bone, and no islands."""
+    grid, tissue, depth = ball
+    scene = replace(bare_patient(Site.A, "GE MEDICAL SYSTEMS").scene, grid=grid, tissue=tissue)
+    reached = []
+    for seed in range(12):
+        left = brain_mask(scene, np.random.default_rng(seed)) > 0
+        assert ndimage.label(left)[1] == 1
+        assert left[np.isin(tissue, BRAIN)].mean() > 0.95
+        reached.append(float(-depth[left].min()))
+    assert max(reached) < 6
+    assert min(reached) < 0 < max(reached)
 
 
 def test_the_dura_of_the_randomised_site_runs_from_none_to_a_bright_line_in_patches() -> None:

@@ -42,7 +42,7 @@ def test_an_object_lies_where_it_lay(slices):
     """Half a voxel at the whole resolution is .5 mm."""
     truth = ball(11, (18.3, 31.6, 40.2), (slices, 64, 80))
     shell = truth & ~ball(8, (18.3, 31.6, 40.2), truth.shape)
-    whole = completed(shell.astype(np.float32), halved(truth[None].astype(np.float32))[0])
+    whole = completed(shell.astype(np.float32), halved(truth[None].astype(np.float32))[0], shell.astype(np.float32))
     assert whole.shape == truth.shape
     found = whole >= 0.5
     assert np.abs(np.argwhere(found).mean(0) - np.argwhere(truth).mean(0)).max() < 0.1
@@ -64,12 +64,22 @@ def test_small_objects_weak_ones_and_those_that_the_first_look_saw_little_of_do_
     first[10:16, 4:16, 4:16] = 0  # of the unseen a half
     first[4:10, 4:6, 4:6] = 0  # and a bit
     assert LARGE_VOXELS == 200
-    whole = completed(first, second)
+    whole = completed(first, second, first)
     changed = whole != first
     assert changed.any()
     assert (whole[6:12, 42:48, 6:18] == np.float32(0.9)).all()
     changed[3:15, 39:51, 3:21] = False
     assert not changed.any()
+
+
+def test_what_the_first_look_saw_counts_though_a_mean_gives_it_less():
+    """The mean with the mirror image halves what one side sees: a large lesion is completed as it was without."""
+    truth = ball(14, (20, 32, 32), (40, 64, 64))
+    first = np.where(truth, np.float32(0.9), np.float32(0))
+    second = halved(truth[None].astype(np.float32))[0]
+    whole = completed(first / 2, second, first)
+    assert (whole >= 0.5)[truth].mean() > 0.9
+    assert not (completed(first / 2, second, first / 2) >= 0.5).any()
 
 
 def test_a_large_lesion_is_filled_and_all_else_stays():
@@ -120,7 +130,7 @@ def test_weights_that_ask_for_it_are_served_so(tmp_path):
             for look in (encoded, halved(encoded))
         )
     assert np.ptp(half) > 1e-3
-    expected = completed(whole, half)
+    expected = completed(whole, half, whole)
     served = Predictor(tmp_path / "weights", device="cpu", threads=1).predict(stack, (True, True, True, True))
     assert np.abs(served - expected).max() < 1e-5
     assert (expected > whole).any(), "else this would show nothing"
