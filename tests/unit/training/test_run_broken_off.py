@@ -211,7 +211,7 @@ from training import step, train
 train.SAVE_SECONDS = 0.
 learn = step.Learner.learn
 def until_the_power_fails(self, batch):
-    if self.step == 3:
+    if self.step == 3 and os.environ["RANK"] == "0":  # which has written the state by now
         os._exit(9)
     return learn(self, batch)
 step.Learner.learn = until_the_power_fails
