@@ -48,6 +48,8 @@ class Card:
     """The mean with the mirror image, about what was called only (worker/inference/mirrored_objects)."""
     half_scale: bool = False
     """Complete large objects by a second look at half the resolution (worker/inference/half_scale)."""
+    crop_to_head: bool = False
+    """Look at the box about the head in each slice only (worker/inference/head_box)."""
     normalisation: Normalisation = field(default_factory=Normalisation)
     weights_sha256: str = ""
     """Of the safetensors file."""
@@ -67,7 +69,7 @@ class Card:
         for name in ("name", "version", "architecture", "weights_sha256", "threshold_rule"):
             if not isinstance(getattr(self, name), str):
                 raise CardError(f"{name}: a text is needed")
-        for name in ("mirror", "mirror_objects", "half_scale"):
+        for name in ("mirror", "mirror_objects", "half_scale", "crop_to_head"):
             if not isinstance(getattr(self, name), bool):
                 raise CardError(f"{name}: true or false is needed")
         if not isinstance(self.configuration, Mapping):

@@ -23,6 +23,7 @@ COLUMNS = (
 MIRRORED = " It answers with the mean over the stack and its left-right mirror image."
 MIRRORED_OBJECTS = " About what it gives .5 and more, the mean with the answer to the mirror image counts."
 HALF_SCALE = f" It looks at half the resolution too, which completes objects from {LARGE_ML:.1f} ml."
+CROPPED = " It looks at the box about the head in each slice only."
 DIFFERENT_PATIENTS = (
     "Rows of different numbers of patients are not to be compared: each is over those who have all of its sequences."
 )
@@ -45,7 +46,8 @@ def model_card(card: Card) -> str:
         f"**{card.statement}**",
         f"Network `{card.architecture}`, sequences {', '.join(card.sequences)}; subsets drawn in training: "
         f"{card.subset_law}. SHA-256 of weights.safetensors: `{card.weights_sha256}`.{MIRRORED * card.mirror}"
-        f"{MIRRORED_OBJECTS * (card.mirror_objects and not card.mirror)}{HALF_SCALE * card.half_scale}",
+        f"{MIRRORED_OBJECTS * (card.mirror_objects and not card.mirror)}{HALF_SCALE * card.half_scale}"
+        f"{CROPPED * card.crop_to_head}",
         "## Data",
         *(f"- {sentence}" for sentence in card.data or ("not stated",)),
         "## Expected performance",

@@ -22,13 +22,18 @@ Float32 = NDArray[np.float32]
 Engine = Callable[[Float32], Float32]
 """(B, C, H, W) -> (B, 1, H, W) probability; B is the engine's batch."""
 
+Shape = tuple[int, int, int | None, int | None]
+"""B, C, H, W of what an engine reads; None: of any size."""
+
 CPU_BATCH = 4
 CUDA_BATCH = 16
+_EXAMPLE_PX = 128
+"""Side of what a network is traced with that is to read any size."""
 LOG = logging.getLogger(__name__)
 
 
-def make_engine(network: nn.Module, *, device: torch.device, shape: tuple[int, int, int, int], threads: int) -> Engine:
-    """An engine for inputs of just this shape (B, C, H, W); `threads` 0 leaves their number to the library."""
+def make_engine(network: nn.Module, *, device: torch.device, shape: Shape, threads: int) -> Engine:
+    """An engine for inputs of just this shape; `threads` 0 leaves their number to the library."""
     served = nn.Sequential(network, nn.Sigmoid()).eval().to(device)
     if device.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False  # 10 bits of mantissa would move probabilities beyond 1e-4
@@ -42,14 +47,14 @@ def make_engine(network: nn.Module, *, device: torch.device, shape: tuple[int, i
         return _eager(served, device)
 
 
-def openvino_engine(served: nn.Module, shape: tuple[int, int, int, int], threads: int) -> Engine:
+def openvino_engine(served: nn.Module, shape: Shape, threads: int) -> Engine:
     """Convert and compile a module (B, C, H, W) -> (B, 1, H, W) in float32. Raises ImportError or RuntimeError."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    example = torch.zeros(shape)
+    example = torch.zeros([_EXAMPLE_PX if side is None else side for side in shape])
     with torch.no_grad(), warnings.catch_warnings():
         # torch would rather export; the frontend reads traces quicker, and ours has no branches that a trace could lose
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -57,7 +62,7 @@ def openvino_engine(served: nn.Module, shape: tuple[int, int, int, int], threads
     frontend = FrontEndManager().load_by_framework("pytorch")
     decoder = TorchScriptPythonDecoder(traced)  # a name of its own: the conversion reads it without keeping it
     graph: Any = frontend.convert(frontend.load(decoder))
-    graph.reshape(list(shape))
+    graph.reshape([-1 if side is None else side for side in shape])
     options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
     if threads:
         options["INFERENCE_NUM_THREADS"] = threads

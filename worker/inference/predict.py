@@ -5,6 +5,7 @@ worker/pipeline and training/evaluate. Knows no DICOM and no patient: the stack 
 """
 
 import copy
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from model.input_dropout import SubsetLaw, kept_scale
 from model.subsets import subset_name
 from worker.errors import InputRefused, WeightsError, WorkerError
 from worker.inference.device import choose_device
-from worker.inference.engine import CPU_BATCH, CUDA_BATCH, make_engine
+from worker.inference.engine import CPU_BATCH, CUDA_BATCH, Engine, make_engine
 from worker.inference.half_scale import completed, halved
+from worker.inference.head_box import BLOCK_PX, Blocks, box, halved_blocks, occupied
 from worker.inference.mirrored_objects import WINDOW_PX, Tile, asked_again
 from worker.inference.windows import filled_slices, window
 
@@ -72,15 +74,15 @@ class Predictor:
             sizes.add(SIZE_PX // 2)
         if self._asks_again:
             sizes.add(WINDOW_PX)
-        self._engines = {
-            size: make_engine(
-                checkpoint.network,
-                device=chosen,
-                shape=(self._batch, SLICES * len(self._channels), size, size),
-                threads=threads,
-            )
-            for size in sorted(sizes)
-        }
+        make = functools.partial(self._make_engine, checkpoint.network, chosen, threads)
+        self._engines = (
+            dict.fromkeys(sizes, make(None)) if self.card.crop_to_head else {size: make(size) for size in sorted(sizes)}
+        )
+        """By the side of what is read, or of what a box is cut from."""
+
+    def _make_engine(self, network: nn.Module, device: torch.device, threads: int, side: int | None) -> Engine:
+        shape = (self._batch, SLICES * len(self._channels), side, side)
+        return make_engine(network, device=device, shape=shape, threads=threads)
 
     def identity(self, present: tuple[bool, ...]) -> ModelIdentity:
         """Which model this is, with threshold and expected performance of this subset of sequences."""
@@ -117,11 +119,13 @@ class Predictor:
             raise WorkerError(f"the model reads (4, Z, {SIZE_PX}, {SIZE_PX}), got {stack.shape}")
         self._require_measured(stack, present)
         encoded = self._encode(stack, present)
-        first = self._look(encoded)
+        head = self._head(stack, present)
+        first = self._look(encoded, head)
         answer = self._asked_again(encoded, first) if self._asks_again else first
         if self.card.half_scale:
             wanted = filled_slices(encoded)
-            answer[wanted] = completed(answer, self._look(halved(encoded)), first)[wanted]
+            second = self._look(halved(encoded), halved_blocks(head))
+            answer[wanted] = completed(answer, second, first)[wanted]
         return answer
 
     def _require_measured(self, stack: Float32, present: tuple[bool, ...]) -> None:
@@ -147,13 +151,20 @@ class Predictor:
                 encoded[row] = self.card.normalisation.apply(stack[channel]) * scale
         return encoded
 
-    def _look(self, encoded: Float32) -> Float32:
-        """(S, Z, Y, X) -> (Z, Y, X) probability; raises `WorkerError` where it is none."""
+    def _head(self, stack: Float32, present: tuple[bool, ...]) -> Blocks:
+        """(Z, 32, 32): the blocks to look at; all, where the card does not ask for the head only."""
+        if not self.card.crop_to_head:
+            return np.ones((stack.shape[1], *(side // BLOCK_PX for side in stack.shape[2:])), dtype=np.bool_)
+        return occupied([stack[channel] for channel in self._channels if present[channel]])
+
+    def _look(self, encoded: Float32, head: Blocks) -> Float32:
+        """(S, Z, Y, X) -> (Z, Y, X) probability; raises `WorkerError` where it is none. 0 outside the head's boxes."""
         probability = np.zeros(encoded.shape[1:], dtype=np.float32)
-        wanted = filled_slices(encoded)
+        wanted = [z for z in filled_slices(encoded) if head[z].any()]
         for start in range(0, len(wanted), self._batch):
             chosen = wanted[start : start + self._batch]
-            probability[chosen] = self._run(encoded, chosen)
+            part = box(head[chosen], encoded.shape[-1] // head.shape[-1])
+            probability[chosen, *part] = self._run(encoded[:, :, *part], chosen, self._engines[encoded.shape[-1]])
         _require_probabilities(probability)
         return probability
 
@@ -176,11 +187,10 @@ class Predictor:
         answer: Float32 = self._engines[WINDOW_PX](inputs)[:, 0, :, ::-1]
         return answer
 
-    def _run(self, encoded: Float32, slices: list[int]) -> Float32:
+    def _run(self, encoded: Float32, slices: list[int], engine: Engine) -> Float32:
         inputs = np.zeros((self._batch, encoded.shape[0] * SLICES, *encoded.shape[2:]), dtype=np.float32)
         for row, centre in enumerate(slices):
             inputs[row] = window(encoded, centre, self.card.edge_rule)
-        engine = self._engines[encoded.shape[-1]]
         answer = engine(inputs)
         if self.card.mirror:
             mirrored = engine(np.ascontiguousarray(inputs[..., ::-1]))

@@ -82,6 +82,7 @@ def test_a_run_given_for_its_weights_is_told_where_they_are(tmp_path):
         {"mirror": 1},
         {"half_scale": "true"},
         {"mirror_objects": 1},
+        {"crop_to_head": "yes"},
         {"thresholds": dict.fromkeys(random_card().thresholds, "0.5")},
         {"thresholds": dict.fromkeys(random_card().thresholds, float("nan"))},
         {"thresholds": list(random_card().thresholds)},

@@ -40,15 +40,15 @@ def test_looks_are_asked_for_kept_and_taken_back(tmp_path):
     """An export of an export keeps what its card asks for, unless it is told otherwise."""
     random_weights(tmp_path / "0")
     write_patient(tmp_path / "val", 1, slices=4, absent=(0, 1, 2))
-    told = [["--half-scale"], ["--mirror", "--mirror-objects"], ["--no-half-scale"]]
+    told = [["--half-scale", "--crop-to-head"], ["--mirror", "--mirror-objects"], ["--no-half-scale"]]
     looks = []
     for number, options in enumerate(told):
         given = ["--validation", str(tmp_path / "val"), "--version", "1", "--out", str(tmp_path / str(number + 1))]
         assert main([str(tmp_path / str(number)), *given, *options]) == 0
         card = load(tmp_path / str(number + 1)).card
-        looks.append((card.half_scale, card.mirror, card.mirror_objects))
+        looks.append((card.half_scale, card.mirror, card.mirror_objects, card.crop_to_head))
         assert (HALF_SCALE in (tmp_path / str(number + 1) / "README.md").read_text()) is card.half_scale
-    assert looks == [(True, False, False), (True, True, True), (False, True, True)]
+    assert looks == [(True, False, False, True), (True, True, True, True), (False, True, True, True)]
 
 
 @pytest.mark.parametrize(("threshold", "code"), [(0.75, 0), (0.74, 2)])
@@ -313,6 +313,7 @@ def test_no_weights_is_one_plain_line(tmp_path, capsys):
         ("mirror", "mean over the stack and its left-right mirror image"),
         ("mirror_objects", "About what it gives .5 and more, the mean with the answer to the mirror image counts"),
         ("half_scale", "completes objects from 1.4 ml"),
+        ("crop_to_head", "It looks at the box about the head in each slice only."),
     ],
 )
 def test_the_card_says_what_else_answers(name, words, looks):

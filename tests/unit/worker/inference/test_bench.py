@@ -31,9 +31,10 @@ def test_inputs_are_the_served_ones_of_all_sequences_and_of_one(tmp_path, fields
     assert compare("random", network, torch.device("cpu"), inputs[:1], given, 1.0) < LARGEST
 
 
-@pytest.mark.parametrize(
-    "looks", [{}, {"half_scale": True}, {"mirror_objects": True}, {"half_scale": True, "mirror_objects": True}], ids=str
-)
+BOTH = {"half_scale": True, "mirror_objects": True}
+
+
+@pytest.mark.parametrize("looks", [{}, {"half_scale": True}, {"mirror_objects": True}, BOTH], ids=str)
 def test_the_whole_served_answer_is_held_to_eager_torch_at_all_its_looks(tmp_path, looks):
     card = random_weights(tmp_path / "weights", **looks)
     network = load(tmp_path / "weights").network
@@ -55,6 +56,23 @@ def test_the_whole_served_answer_is_held_to_eager_torch_at_all_its_looks(tmp_pat
     found = whole(answer, stack, predictor, lambda batch: plain(batch) + np.float32(0.01))
     assert found > 0.005
     assert found == pytest.approx(0.01, abs=1e-3) or len(looks) == 2, "other objects are completed where all is called"
+
+
+def test_boxes_about_the_head_are_held_to_eager_torch_too(tmp_path):
+    random_weights(tmp_path / "weights", crop_to_head=True, **BOTH)
+    predictor = Predictor(tmp_path / "weights", device="cpu", threads=1)
+    stack = np.load(write_patient(tmp_path, 1, slices=6) / "stack.npy").astype(np.float32)
+    stack[:, :, :100] = stack[..., :110] = 0
+    answer = study(stack, predictor)
+    calls = []
+
+    def plain(batch: np.ndarray) -> np.ndarray:
+        calls.append(batch.shape[-2:])
+        return eager(load(tmp_path / "weights").network, torch.device("cpu"))(batch)
+
+    assert whole(answer, stack, predictor, plain) < LARGEST
+    assert max(calls) < (256, 256)
+    assert {(rows // 2, columns // 2) for rows, columns in calls if rows > 128} <= set(calls)
 
 
 def test_a_difference_fails_and_is_named(capsys):

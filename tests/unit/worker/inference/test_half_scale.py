@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from support.patients import write_patient
 from support.weights import random_card, random_weights
 from torch import Tensor, nn
@@ -47,6 +48,18 @@ def test_an_object_lies_where_it_lay(slices):
     found = whole >= 0.5
     assert np.abs(np.argwhere(found).mean(0) - np.argwhere(truth).mean(0)).max() < 0.1
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.95
+
+
+@pytest.mark.parametrize("centre", [(9.3, 20.6, 30.2), (19, 1, 39)])
+def test_only_about_the_objects_it_is_doubled_and_the_numbers_are_those_of_doubling_all(centre):
+    rng = np.random.default_rng(3)
+    second = np.where(ball(9, centre, (20, 40, 40)), rng.uniform(0.5, 1, (20, 40, 40)), 0.1).astype(np.float32)
+    first = np.full((39, 80, 80), 0.6, dtype=np.float32)
+    large = np.where(second >= 0.5, second, np.float32(0))
+    doubled = ndimage.zoom(large, 2, order=1, mode="nearest", grid_mode=True)[:39]
+    whole = completed(first, second, first)
+    assert (doubled > first).any()
+    assert np.abs(whole - np.maximum(first, doubled)).max() < 1e-6
 
 
 def test_small_objects_weak_ones_and_those_that_the_first_look_saw_little_of_do_not_count():
