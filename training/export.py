@@ -91,10 +91,14 @@ def run(given: argparse.Namespace) -> None:
     if not rocs:
         raise TrainingError("no validation patient has a lesion: thresholds cannot be calibrated")
     pooled = given.rule == POOLED
-    found = pooled_thresholds(rocs) if pooled else {name: RULES[given.rule](one) for name, one in rocs.items()}
+    least = LEAST_THRESHOLD if _asks_about_objects(predictor.card) else 0.0
+    found = (
+        pooled_thresholds(rocs, least=least) if pooled else {name: RULES[given.rule](one) for name, one in rocs.items()}
+    )
     count = sum(len(one.names) for one in validation)
     _check_mirrored(predictor.card, found)
-    card = with_thresholds(card, found, f"{given.rule} on {count} validation patients{_ceiling(found) * pooled}")
+    limits = f"{_ceiling(found)}{_floor(least)}" if pooled else ""
+    card = with_thresholds(card, found, f"{given.rule} on {count} validation patients{limits}")
     predictor.card = card
     if given.test:
         results = evaluate(predictor, _patients(given.test, test, "measure"), subsets)
@@ -130,11 +134,16 @@ def _check_out(out: Path, source: Path) -> None:
 def _check_mirrored(card: Card, found: Mapping[str, float]) -> None:
     """Raise where a threshold is too low for asking again only about what was called."""
     low = min(found, key=lambda name: found[name])
-    if card.mirror_objects and not card.mirror and found[low] < LEAST_THRESHOLD:
+    if _asks_about_objects(card) and found[low] < LEAST_THRESHOLD:
         raise TrainingError(
             f"--mirror-objects is for thresholds from {LEAST_THRESHOLD:g} on, and {low} has {found[low]:.3f}: export "
-            "with --mirror or --no-mirror-objects"
+            f"by --rule {POOLED}, with --mirror or with --no-mirror-objects"
         )
+
+
+def _asks_about_objects(card: Card) -> bool:
+    """Whether the mirror image counts about what is called only: with `mirror` all counts."""
+    return card.mirror_objects and not card.mirror
 
 
 def _data(
@@ -155,6 +164,11 @@ def _ceiling(found: Mapping[str, float]) -> str:
         if max(found.values()) < HIGHEST_AMONG_EQUALS + 5e-4
         else f", the common one at most {highest}"
     )
+
+
+def _floor(least: float) -> str:
+    """What the rule `pooled` was held up to."""
+    return f", none below {least:g}".replace(" 0.", " .") if least else ""
 
 
 def with_thresholds(card: Card, found: Mapping[str, float], rule: str) -> Card:

@@ -100,7 +100,7 @@ def one_se_threshold(rocs: Sequence[Roc]) -> float:
     return _probability(_highest(np.flatnonzero(mean >= mean.max() - error)))
 
 
-def pooled_thresholds(rocs: Mapping[str, Sequence[Roc]]) -> dict[str, float]:
+def pooled_thresholds(rocs: Mapping[str, Sequence[Roc]], *, least: float = 0.0) -> dict[str, float]:
     """A threshold for each subset: as near to one common threshold as costs it no more than `DICE_GIVEN_UP`.
 
     On the few patients that set a threshold the mean Dice of one subset is flat over most probabilities, and where its
@@ -108,8 +108,13 @@ def pooled_thresholds(rocs: Mapping[str, Sequence[Roc]]) -> dict[str, float]:
     `HIGHEST_AMONG_EQUALS` that costs the mean Dice over the subsets no more than `DICE_GIVEN_UP`: what Dice does not
     tell apart, false objects do, and a scanner that the network has not met makes more of them. A subset that never
     comes to `TELLS_SOMETHING` (pre-Gd T1 alone) takes it as it is: its own best would call chance.
+
+    Probabilities below `least` are left out: those for which an answer is not meant.
     """
     dice = {name: _mean_dice(found) for name, found in rocs.items()}
+    if least > 0:
+        too_low = int(np.ceil(_places(np.array(least))))
+        dice = {name: np.where(np.arange(len(curve)) < too_low, 0.0, curve) for name, curve in dice.items()}
     common = min(int(_good(np.mean(list(dice.values()), axis=0))[-1]), _ceiling())
     allowed = {
         name: _good(curve) if curve.max() >= TELLS_SOMETHING else np.array([common]) for name, curve in dice.items()

@@ -56,14 +56,34 @@ def test_asking_again_about_what_was_called_needs_high_thresholds(tmp_path, monk
     """Below .75 a mean calls what was not asked for again, or not, by its neighbours."""
     random_weights(tmp_path / "run")
     write_patient(tmp_path / "val", 1, slices=4, absent=(0, 1, 2))
-    monkeypatch.setattr(export, "pooled_thresholds", lambda rocs: dict.fromkeys(rocs, threshold))
-    given = ["--validation", str(tmp_path / "val"), "--version", "1", "--out", str(tmp_path / "out")]
+    monkeypatch.setitem(export.RULES, "dice", lambda _: threshold)
+    given = ["--validation", str(tmp_path / "val"), "--version", "1", "--out", str(tmp_path / "out"), "--rule", "dice"]
     assert main([str(tmp_path / "run"), *given, "--mirror-objects"]) == code
     told = capsys.readouterr().err
     assert ("--mirror-objects is for thresholds from 0.75 on, and FLAIR has 0.740" in told) is (code == 2)
     assert (tmp_path / "out" / "card.json").exists() is (code == 0)
     assert main([str(tmp_path / "run"), *given, "--mirror-objects", "--mirror"]) == 0
     assert load(tmp_path / "out").card.mirror_objects
+
+
+@pytest.mark.parametrize(
+    ("looks", "least", "said"),
+    [(["--mirror-objects"], 0.75, True), (["--mirror-objects", "--mirror"], 0.0, False), ([], 0.0, False)],
+)
+def test_pooled_thresholds_are_sought_where_asking_again_is_meant(tmp_path, monkeypatch, looks, least, said):
+    random_weights(tmp_path / "run")
+    write_patient(tmp_path / "val", 1, slices=4, absent=(0, 1, 2))
+    asked = []
+
+    def pooled(rocs: dict, *, least: float) -> dict[str, float]:
+        asked.append(least)
+        return dict.fromkeys(rocs, 0.8)
+
+    monkeypatch.setattr(export, "pooled_thresholds", pooled)
+    given = ["--validation", str(tmp_path / "val"), "--version", "1", "--out", str(tmp_path / "out")]
+    assert main([str(tmp_path / "run"), *given, *looks]) == 0
+    assert asked == [least]
+    assert (", none below .75" in load(tmp_path / "out").card.threshold_rule) is said
 
 
 def test_without_a_sentence_on_the_data_the_card_says_what_the_run_knows(trained):
@@ -134,7 +154,7 @@ def test_the_card_names_the_subsets_that_show_next_to_nothing():
 @pytest.mark.parametrize(("highest", "words"), [(0.9, "none above .9"), (0.95, "the common one at most .9")])
 def test_the_ceiling_of_pooled_thresholds_is_told(trained, monkeypatch, highest, words):
     """A subset that is much worse at the common threshold may have a higher one."""
-    monkeypatch.setattr(export, "pooled_thresholds", lambda _: {"FLAIR": highest, "BRAVO": 0.5})
+    monkeypatch.setattr(export, "pooled_thresholds", lambda _, **__: {"FLAIR": highest, "BRAVO": 0.5})
     exported(trained, validation="patients", test="patients")
     assert load(trained / "out").card.threshold_rule.startswith(f"pooled on 1 validation patients, {words};")
 

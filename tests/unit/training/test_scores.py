@@ -165,6 +165,20 @@ def test_a_flat_curve_takes_the_common_threshold_and_a_sharp_one_keeps_its_own()
         assert dice >= 1 - DICE_GIVEN_UP, name
 
 
+def test_what_is_better_below_the_least_threshold_takes_its_best_above() -> None:
+    """One side of the mirror image alone gives .5 at most: a curve may step there."""
+    truth = np.zeros((1, 40, 40), dtype=bool)
+    truth[0, :10] = True
+    halves = np.where(truth, 0.5, 0.05).astype(np.float32)
+    halves[0, :5] = 0.8
+    rocs = {"sure": [roc(np.where(truth, 0.95, 0.05).astype(np.float32), truth, np.ones_like(truth))]}
+    rocs["one side"] = [roc(halves, truth, np.ones_like(truth))]
+    assert pooled_thresholds(rocs)["one side"] <= 0.5
+    above = pooled_thresholds(rocs, least=0.75)
+    assert 0.75 <= above["one side"] <= 0.8
+    assert 0.75 <= above["sure"] <= 0.9
+
+
 def test_a_subset_that_shows_nothing_takes_the_common_threshold_and_not_its_own_best() -> None:
     """Pre-Gd T1 alone: its curve is highest where it calls hundreds of voxels by chance."""
     truth = np.zeros((10, 50, 50), dtype=bool)
