@@ -25,11 +25,13 @@ _NEIGHBOURS: Final = np.ones((3, 3, 3))
 
 def halved(stack: Float32) -> Float32:
     """(S, Z, Y, X) -> (S, ceil(Z / 2), Y / 2, X / 2): means of 2 x 2 x 2 voxels; an odd last slice counts twice."""
-    if stack.shape[1] % 2:
-        stack = np.concatenate([stack, stack[:, -1:]], axis=1)
-    slices = stack[:, ::2] + stack[:, 1::2]
-    rows = slices[:, :, ::2] + slices[:, :, 1::2]
-    means: Float32 = (rows[..., ::2] + rows[..., 1::2]) * np.float32(0.125)
+    sequences, slices, rows, columns = stack.shape
+    means = np.empty((sequences, (slices + 1) // 2, rows // 2, columns // 2), dtype=np.float32)
+    for volume, half in zip(stack, means, strict=True):
+        for z, mean in enumerate(half):  # two slices at a time stay in the processor's cache
+            pair = volume[2 * z] + volume[min(2 * z + 1, slices - 1)]
+            lines = pair[::2] + pair[1::2]
+            mean[:] = (lines[:, ::2] + lines[:, 1::2]) * np.float32(0.125)
     return means
 
 
