@@ -97,8 +97,7 @@ def run(given: argparse.Namespace) -> None:
     )
     count = sum(len(one.names) for one in validation)
     _check_mirrored(predictor.card, found)
-    limits = f"{_ceiling(found)}{_floor(least)}" if pooled else ""
-    card = with_thresholds(card, found, f"{given.rule} on {count} validation patients{limits}")
+    card = with_thresholds(card, found, f"{given.rule} on {count} validation patients{_limits(least) * pooled}")
     predictor.card = card
     if given.test:
         results = evaluate(predictor, _patients(given.test, test, "measure"), subsets)
@@ -156,19 +155,14 @@ def _data(
     return (*(still or ["Training: not stated."]), f"{THRESHOLDS} {thresholds}.", f"{MEASURED} {measured}.")
 
 
-def _ceiling(found: Mapping[str, float]) -> str:
-    """What the rule `pooled` holds thresholds down to: many of them stand just there."""
-    highest = f"{HIGHEST_AMONG_EQUALS:g}".lstrip("0")
-    return (
-        f", none above {highest}"
-        if max(found.values()) < HIGHEST_AMONG_EQUALS + 5e-4
-        else f", the common one at most {highest}"
-    )
+def _limits(least: float) -> str:
+    """What the rule `pooled` holds thresholds between: many of them stand just at the higher."""
+    floor = f", none below {_plain(least)}" if least else ""
+    return f", none above {_plain(HIGHEST_AMONG_EQUALS)}{floor}"
 
 
-def _floor(least: float) -> str:
-    """What the rule `pooled` was held up to."""
-    return f", none below {least:g}".replace(" 0.", " .") if least else ""
+def _plain(probability: float) -> str:
+    return f"{probability:g}".lstrip("0")
 
 
 def with_thresholds(card: Card, found: Mapping[str, float], rule: str) -> Card:

@@ -106,8 +106,9 @@ def pooled_thresholds(rocs: Mapping[str, Sequence[Roc]], *, least: float = 0.0) 
     On the few patients that set a threshold the mean Dice of one subset is flat over most probabilities, and where its
     maximum lies there is chance; over all subsets together it is not. The common threshold is the highest up to
     `HIGHEST_AMONG_EQUALS` that costs the mean Dice over the subsets no more than `DICE_GIVEN_UP`: what Dice does not
-    tell apart, false objects do, and a scanner that the network has not met makes more of them. A subset that never
-    comes to `TELLS_SOMETHING` (pre-Gd T1 alone) takes it as it is: its own best would call chance.
+    tell apart, false objects do, and a scanner that the network has not met makes more of them. No subset goes above
+    that ceiling, whatever it costs: one patient of few, with a false object that only .97 leaves out, would set it. A
+    subset that never comes to `TELLS_SOMETHING` (pre-Gd T1 alone) takes the common one: its own best would call chance.
 
     Probabilities below `least` are left out: those for which an answer is not meant.
     """
@@ -119,7 +120,8 @@ def pooled_thresholds(rocs: Mapping[str, Sequence[Roc]], *, least: float = 0.0) 
     allowed = {
         name: _good(curve) if curve.max() >= TELLS_SOMETHING else np.array([common]) for name, curve in dice.items()
     }
-    return {name: _probability(bins[np.argmin(np.abs(bins - common))]) for name, bins in allowed.items()}
+    nearest = {name: int(bins[np.argmin(np.abs(bins - common))]) for name, bins in allowed.items()}
+    return {name: _probability(min(place, _ceiling())) for name, place in nearest.items()}
 
 
 def _good(dice: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -165,6 +165,20 @@ def test_a_flat_curve_takes_the_common_threshold_and_a_sharp_one_keeps_its_own()
         assert dice >= 1 - DICE_GIVEN_UP, name
 
 
+def test_a_subset_that_is_better_above_the_ceiling_has_the_ceiling() -> None:
+    """One false object of one patient, which only .97 leaves out, does not set a threshold for everybody."""
+    truth = np.zeros((1, 40, 40), dtype=bool)
+    truth[0, :10] = True
+    sure, other = (np.where(truth, inside, 0.05).astype(np.float32) for inside in (0.99, 0.95))
+    other[0, 20:30] = 0.94
+    everywhere = np.ones_like(truth)
+    rocs = {"sure": [roc(sure, truth, everywhere)] * 5, "one": [roc(other, truth, everywhere)]}
+    assert dice_threshold(rocs["one"]) > 0.93
+    found = pooled_thresholds(rocs)
+    assert found["one"] == pytest.approx(0.9, abs=1e-3)
+    assert found["sure"] == pytest.approx(0.9, abs=1e-3)
+
+
 def test_what_is_better_below_the_least_threshold_takes_its_best_above() -> None:
     """One side of the mirror image alone gives .5 at most: a curve may step there."""
     truth = np.zeros((1, 40, 40), dtype=bool)
