@@ -61,7 +61,11 @@ class Normalisation:
 
     def apply(self, volume: Float32) -> Float32:
         """(Z, Y, X) raw intensities of one sequence, superior slices last -> encoded float32; zeros stay zero."""
-        return self.encode(volume * np.float32(1 / reference_intensity(volume)))
+        factor = np.float32(1 / reference_intensity(volume))
+        encoded = np.empty(volume.shape, dtype=np.float32)
+        for plane, result in zip(volume, encoded, strict=True):  # one at a time stays in the processor's cache
+            result[:] = self.encode(plane * factor)
+        return encoded
 
 
 def reference_intensity(volume: NDArray[np.floating]) -> float:

@@ -236,7 +236,7 @@ def _parser() -> argparse.ArgumentParser:
         "--mirror": "serve the mean with the mirror image: twice the time",
         "--mirror-objects": "serve the mean with the mirror image about what is called: hardly longer",
         "--half-scale": "complete large lesions by a second look at half the resolution",
-        "--crop-to-head": "look at the box about the head in each slice only: in about half of the time",
+        "--crop-to-head": "look at the box about the head in each slice only: in three quarters of the time",
     }
     for name, said in looks.items():
         parser.add_argument(name, action=argparse.BooleanOptionalAction, help=f"{said} (default: as RUN has it)")

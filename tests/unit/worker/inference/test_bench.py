@@ -44,7 +44,7 @@ def test_the_whole_served_answer_is_held_to_eager_torch_at_all_its_looks(tmp_pat
         save(tmp_path / "weights", network, card)
     predictor = Predictor(tmp_path / "weights", device="cpu", threads=1)
     stack = np.load(write_patient(tmp_path, 1, slices=6) / "stack.npy").astype(np.float32)
-    answer = study(stack, predictor)
+    answer = study(stack, predictor, 1.0)
     calls = []
 
     def plain(batch: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_boxes_about_the_head_are_held_to_eager_torch_too(tmp_path):
     predictor = Predictor(tmp_path / "weights", device="cpu", threads=1)
     stack = np.load(write_patient(tmp_path, 1, slices=6) / "stack.npy").astype(np.float32)
     stack[:, :, :100] = stack[..., :110] = 0
-    answer = study(stack, predictor)
+    answer = study(stack, predictor, 1.0)
     calls = []
 
     def plain(batch: np.ndarray) -> np.ndarray:
