@@ -29,7 +29,8 @@ THRESHOLDS = (1e-3, 1 - 1e-3)
 """No rule sets a threshold beyond these: a rule of rates alone (Youden) would call a thousand voxels a patient."""
 HIGHEST_AMONG_EQUALS = 0.9
 """A sure network steps from 0 to 1 between two voxels, and brought onto other planes its outline at a probability t
-lies t - 1/2 voxels further in: at .9 already .4 voxels, a good part of a lesion of 3 mm."""
+lies t - 1/2 voxels further in: at .9 already .4 voxels, a good part of a lesion of 3 mm. `one_se_threshold` goes above
+where nothing lower is as good, pooled thresholds never do."""
 DICE_GIVEN_UP = 0.01
 """Differences of the mean Dice over a few patients below this say nothing."""
 TELLS_SOMETHING = 0.2

@@ -119,7 +119,8 @@ def verdict(differences: dict[str, float]) -> int:
 def study(stack: np.ndarray, predictor: Predictor, reference: float) -> np.ndarray:
     """Print the time of a whole study, normalisation and all looks included; gives its answer.
 
-    Twice: for the sizes of boxes that it meets first the engine prepares itself, as a worker's does but once.
+    Twice: for the sizes of boxes that it meets first the engine prepares itself, as a worker's does but once. A next
+    study meets some that were not met before, so that its time lies between the two.
     """
     taken = []
     for _ in range(2):

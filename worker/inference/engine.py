@@ -33,7 +33,7 @@ LOG = logging.getLogger(__name__)
 
 
 def make_engine(network: nn.Module, *, device: torch.device, shape: Shape, threads: int) -> Engine:
-    """An engine for inputs of just this shape; `threads` 0 leaves their number to the library."""
+    """An engine for inputs of this shape; `threads` 0 leaves their number to the library."""
     served = nn.Sequential(network, nn.Sigmoid()).eval().to(device)
     if device.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False  # 10 bits of mantissa would move probabilities beyond 1e-4

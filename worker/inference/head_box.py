@@ -1,8 +1,8 @@
 """The box about the head in each slice: about half of a slice is air, which the network need not be asked about.
 
-Boxes are found on blocks of 8 x 8 pixels, by 8 % of what is brightest, with 8 to 24 pixels about them; outside the head
-the pipeline calls nothing anyhow (worker/volume/head). Beyond a box the network pads with zeros, as it does beyond a
-slice; it was trained on crops. Called by worker/inference/predict. Knows arrays only.
+Boxes are found on blocks of 8 x 8 pixels by their brightness, with 8 to 16 pixels about them; outside the head the
+pipeline calls nothing anyhow (worker/volume/head). Beyond a box the network pads with zeros, as it does beyond a slice;
+it was trained on crops. Called by worker/inference/predict. Knows arrays only.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from model.channels import SLICES
+from model.normalise import reference_intensity
 from worker.volume.head import block_mean
 
 Float32 = NDArray[np.float32]
@@ -22,13 +23,16 @@ BLOCK_PX: Final = 8
 _BRIGHT_PERCENT: Final = 99
 """Percentile of all blocks: of fat, or of tissue where a brain was cut out."""
 _DIM: Final = 0.08
-"""Of that: air has less but in the noisiest images, and tissue more, far from the coil and beside bright fat too."""
+"""Of the way from the darkest block to that: air lies lower but in the noisiest images, and tissue higher, far from the
+coil and beside bright fat too."""
+_MOST_REFERENCES: Final = 5.0
+"""What is brighter than so many medians of the deep brain counts as that: where the coil, or blood that flows in,
+shines in some slices, the others are no air. In synthetic patients and gliomas fat reaches 4."""
 _MARGIN: Final = 1
 """Blocks about the head."""
 _CORNER: Final = 2
-"""Corners lie on every second block: the network halves its input three times, at half the resolution too."""
-_SIDE: Final = 2
-"""Sides are multiples of so many blocks, so that there are few sizes: the engine prepares itself for each."""
+"""Corners lie on every second block: the network halves its input three times, at half the resolution too. And there
+are fewer sizes so: the engine prepares itself for each."""
 
 
 def occupied(volumes: Sequence[Float32]) -> Blocks:
@@ -39,9 +43,11 @@ def occupied(volumes: Sequence[Float32]) -> Blocks:
     """
     held = np.zeros((len(volumes[0]), *(side // BLOCK_PX for side in volumes[0].shape[1:])), dtype=np.bool_)
     for volume in volumes:
-        means = block_mean(volume, (1, BLOCK_PX, BLOCK_PX))
-        darkest, bright = np.percentile(means, (0, _BRIGHT_PERCENT))
-        held |= means >= darkest + _DIM * (bright - darkest)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large to be compared counts
+            means = block_mean(volume, (1, BLOCK_PX, BLOCK_PX))
+            darkest, bright = np.percentile(means, (0, _BRIGHT_PERCENT))
+            bright = min(bright, _MOST_REFERENCES * reference_intensity(volume))
+            held |= ~(means < darkest + _DIM * (bright - darkest))
     return read(held)
 
 
@@ -65,7 +71,5 @@ def box(held: Blocks, block_px: int) -> Box:
 def _span(line: Blocks, block_px: int) -> slice:
     places = np.flatnonzero(line)
     first = max(0, int(places[0]) - _MARGIN) // _CORNER * _CORNER
-    last = min(len(line), int(places[-1]) + 1 + _MARGIN)
-    last = min(len(line), first + -(-(last - first) // _SIDE) * _SIDE)
-    first = max(0, last - -(-(last - first) // _SIDE) * _SIDE)
-    return slice(first * block_px, last * block_px)
+    last = -(-(int(places[-1]) + 1 + _MARGIN) // _CORNER) * _CORNER
+    return slice(first * block_px, min(last, len(line)) * block_px)

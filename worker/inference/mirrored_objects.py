@@ -18,7 +18,7 @@ from model.channels import SIZE_PX
 
 Float32 = NDArray[np.float32]
 WINDOW_PX: Final = SIZE_PX // 2
-"""As the second look at half the resolution has: one engine answers both."""
+"""As the second look at half the resolution has: one engine answers both (of any size where boxes are looked at)."""
 _STEP: Final = WINDOW_PX // 2
 CALLED: Final = 0.5
 """Probability from which a voxel is asked for again."""

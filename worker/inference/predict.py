@@ -67,7 +67,8 @@ class Predictor:
         self._digest = checkpoint.digest
         self._channels = [SEQUENCES.index(name) for name in self.card.sequences]
         chosen = choose_device(device)
-        self._batch = CUDA_BATCH if chosen.type == "cuda" else CPU_BATCH
+        # slices of a batch share a box: of a size that does not depend on the device, or neither would the answer
+        self._batch = CUDA_BATCH if chosen.type == "cuda" and not self.card.crop_to_head else CPU_BATCH
         self._asks_again = self.card.mirror_objects and not self.card.mirror
         sizes = {SIZE_PX}
         if self.card.half_scale:
@@ -108,9 +109,10 @@ class Predictor:
         """(4, Z, 256, 256) raw intensities on the model's grid -> (Z, 256, 256) probability, float32.
 
         What an absent sequence holds does not matter, nor one that the network does not read. Slices in which nothing
-        was measured are 0. The same input gives the same output. Raises `InputRefused` where the network reads none of
-        what is present, `WorkerError` for another shape, a sequence that is empty or holds what is no number, or where
-        the network gives what is no probability.
+        was measured are 0, and what lies outside the head's boxes where the card asks for them. The same input gives
+        the same output. Raises `InputRefused` where the network reads none of what is present, `WorkerError` for
+        another shape, a sequence that is empty or holds what is no number, or where the network gives what is no
+        probability.
         """
         subset = subset_name(present)
         if not self.reads(present):

@@ -54,12 +54,12 @@ def test_an_object_lies_where_it_lay(slices):
 def test_only_about_the_objects_it_is_doubled_and_the_numbers_are_those_of_doubling_all(centre):
     rng = np.random.default_rng(3)
     second = np.where(ball(9, centre, (20, 40, 40)), rng.uniform(0.5, 1, (20, 40, 40)), 0.1).astype(np.float32)
-    first = np.full((39, 80, 80), 0.6, dtype=np.float32)
+    first, answer = np.full((39, 80, 80), 0.6, dtype=np.float32), np.zeros((39, 80, 80), dtype=np.float32)
     large = np.where(second >= 0.5, second, np.float32(0))
     doubled = ndimage.zoom(large, 2, order=1, mode="nearest", grid_mode=True)[:39]
-    whole = completed(first, second, first)
     assert (doubled > first).any()
-    assert np.abs(whole - np.maximum(first, doubled)).max() < 1e-6
+    assert np.abs(completed(first, second, first) - np.maximum(first, doubled)).max() < 1e-6
+    assert np.abs(completed(answer, second, first) - doubled).max() < 1e-6, "its dim rim too"
 
 
 def test_small_objects_weak_ones_and_those_that_the_first_look_saw_little_of_do_not_count():

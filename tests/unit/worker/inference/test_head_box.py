@@ -1,5 +1,7 @@
 """Only the box about the head is looked at: nothing of the head is left out, and what is called in it stays."""
 
+from argparse import Namespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,9 @@ from support.weights import random_card, random_weights
 from torch import nn
 
 from model.checkpoint import load
+from model.network import build
+from worker.inference import predict
+from worker.inference.engine import CPU_BATCH, CUDA_BATCH, openvino_engine
 from worker.inference.head_box import BLOCK_PX, box, halved_blocks, occupied
 from worker.inference.predict import Predictor
 from worker.inference.windows import window
@@ -55,6 +60,18 @@ def test_a_dim_half_of_the_head_counts():
     stack = head(slice(40, 200), slice(64, 192))
     stack[0, :, 120:200] /= 3
     assert np.flatnonzero(occupied([stack[0]])[10].any(axis=1)).tolist() == [*range(5, 25)]
+
+
+def test_a_hot_spot_in_some_slices_leaves_the_others() -> None:
+    """Blood that flows in, in an eighth of the slices: twenty times as bright as tissue, and more than a hundredth."""
+    stack = head(slice(40, 200), slice(64, 192), slice(0, 80), count=80)
+    stack[0, :10, 100:140, 100:140] = 2000
+    assert np.flatnonzero(occupied([stack[0]])[60].any(axis=1)).tolist() == [*range(5, 25)]
+
+
+def test_what_cannot_be_compared_counts() -> None:
+    """Numbers so large that a sum of them is none."""
+    assert occupied([np.full((3, 256, 256), 3e38, dtype=np.float32)]).all()
 
 
 @pytest.mark.parametrize("value", [0, 50])
@@ -113,7 +130,38 @@ def test_each_batch_has_its_own_box():
     assert np.flatnonzero(boxes[19].any(axis=1)).tolist() == [*range(16, 240)]
 
 
-def test_weights_that_ask_for_it_are_served_so_at_both_sizes(tmp_path):
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_slab_of_a_few_slices_is_answered_at_both_sizes(count):
+    stack = head(slice(40, 200), slice(64, 192), slice(0, count), count=count)
+    boxes = answer(near_sighted(), stack, crop_to_head=True, half_scale=True)
+    assert (boxes[:, 40:200, 64:192] > 0).all()
+
+
+@pytest.mark.parametrize("architecture", ["quartet_light", "deeplabv3_mobilenet_v3_large"])
+def test_one_engine_reads_any_size(architecture):
+    torch.manual_seed(1)
+    served = nn.Sequential(build(architecture, 20), nn.Sigmoid()).eval()
+    engine = openvino_engine(served, (2, 20, None, None), 1)
+    for size in ((64, 96), (112, 48), (128, 128)):
+        inputs = torch.rand(2, 20, *size)
+        with torch.no_grad():
+            expected = served(inputs).numpy()
+        assert engine(inputs.numpy()).shape == expected.shape == (2, 1, *size)
+        assert np.abs(engine(inputs.numpy()) - expected).max() < 1e-5
+
+
+def test_boxes_do_not_depend_on_the_device(monkeypatch):
+    """A batch shares a box: a GPU's, four times as large, would give another answer."""
+    monkeypatch.setattr(predict, "choose_device", lambda _: Namespace(type="cuda"))
+    monkeypatch.setattr(predict, "make_engine", lambda *_, shape, **__: shape)
+    batches = {
+        crop: {shape[0] for shape in Predictor.of(near_sighted(), random_card(crop_to_head=crop))._engines.values()}
+        for crop in (False, True)
+    }
+    assert batches == {False: {CUDA_BATCH}, True: {CPU_BATCH}}
+
+
+def test_weights_that_ask_for_it_are_served_so_by_the_engine(tmp_path, caplog):
     """From the card in the folder: what OpenVINO answers to a box is what torch answers to it."""
     card = random_weights(tmp_path / "weights", crop_to_head=True)
     stack = np.load(write_patient(tmp_path, 1, slices=6) / "stack.npy").astype(np.float32)
@@ -127,5 +175,6 @@ def test_weights_that_ask_for_it_are_served_so_at_both_sizes(tmp_path):
         expected = np.zeros((6, 256, 256), dtype=np.float32)
         expected[:, *part] = network(torch.from_numpy(inputs)).sigmoid()[:, 0].numpy()
     served = Predictor(tmp_path / "weights", device="cpu", threads=1).predict(stack, ALL)
+    assert not caplog.records, "OpenVINO runs it"
     assert np.ptp(expected[:, *part]) > 1e-3
     assert np.abs(served - expected).max() < 1e-5
