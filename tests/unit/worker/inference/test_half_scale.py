@@ -13,6 +13,7 @@ from model.checkpoint import load, save
 from worker.inference.half_scale import LARGE_VOXELS, completed, halved
 from worker.inference.predict import Predictor
 from worker.inference.windows import window
+from worker.volume.head import block_mean
 
 PRESENT = (True, False, False, False)
 
@@ -36,6 +37,8 @@ def test_halves_are_means_of_eight_voxels_and_an_odd_last_slice_counts_twice():
     assert half.shape == (2, 2, 2, 2)
     assert half[1, 0, 1, 0] == stack[1, 0:2, 2:4, 0:2].mean()
     assert half[0, 1, 0, 1] == stack[0, 2, 0:2, 2:4].mean()
+    uneven = np.random.default_rng(1).random((2, 5, 16, 24), dtype=np.float32)
+    assert np.array_equal(halved(uneven), np.stack([block_mean(volume, (2, 2, 2)) for volume in uneven]))
 
 
 @pytest.mark.parametrize("slices", [39, 40])
